@@ -115,15 +115,16 @@ func Topics() []Topic {
 const (
 	HeaderConnector  = "connector"
 	HeaderAccount    = "account"
-	HeaderFormat     = "format"        // what the raw bytes are, e.g. "rest/order"
-	HeaderDelivery   = "delivery"      // the platform's delivery id
-	HeaderPath       = "path"          // webhook | poll | import | redrive
-	HeaderSourceTime = "source-time"   // milliseconds, the platform's own time
-	HeaderObject     = "object"        // the platform's object id
-	HeaderVersion    = "version"       // "epoch.number" of a table record
-	HeaderPrevious   = "previous"      // version it replaces, "0.0" for a new key
-	HeaderSource     = "source"        // "partition" of the room's input that wrote it
-	HeaderOrigin     = "origin-coord"  // coordinates that a redriven record stands for
-	HeaderTrace      = "traceparent"   // W3C trace context
+	HeaderFormat     = "format"       // what the raw bytes are, e.g. "rest/order"
+	HeaderDelivery   = "delivery"     // the platform's delivery id
+	HeaderPath       = "path"         // webhook | poll | import | redrive
+	HeaderSourceTime = "source-time"  // milliseconds, the platform's own time
+	HeaderObject     = "object"       // the platform's object id
+	HeaderVersion    = "version"      // "epoch.number" of a table record
+	HeaderPrevious   = "previous"     // version it replaces, "0.0" for a new key
+	HeaderSource     = "source"       // "partition" of the room's input that wrote it
+	HeaderOrigin     = "origin-coord" // coordinates that a redriven record stands for
+	HeaderTrace      = "traceparent"  // W3C trace context
 	HeaderDeadLetter = "crossdock-deadletter"
+	HeaderAttempt    = "attempt" // how often the record was redriven
 )

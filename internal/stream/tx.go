@@ -9,9 +9,9 @@ import (
 // Tx is what a handler sees of its room while it handles one record. Nothing that it does
 // is visible to anybody before the whole batch is applied.
 type Tx struct {
-	version event.Version
+	version Version
 	timeMs  int64
-	read    func(Key) (Message, *event.Version, bool)
+	read    func(Key) (Message, *Version, bool)
 	repeat  bool
 
 	puts []put

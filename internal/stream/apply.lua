@@ -1,0 +1,53 @@
+-- One batch of one partition, all or nothing: compare-and-set on the watermark, then the
+-- dedup marks and the table entries. Step Apply of docs/spec/StreamLoop.tla.
+--
+-- KEYS: watermark, one hash per table, then the dedup key prefixes that the marks name.
+-- ARGV: base, last, number of tables, lifetime of marks (ms);
+--       per table: number of sets, number of deletes, (id, value)*, id*;
+--       number of marks, (current prefix, previous prefix, bucket, field, coordinate)*.
+-- Answer: {applied 0|1, watermark found, a '1' (emit) or '0' (duplicate) per mark}.
+local base, last = tonumber(ARGV[1]), tonumber(ARGV[2])
+local wm = tonumber(redis.call('GET', KEYS[1]) or '-1')
+if wm ~= base then
+  return {0, wm, ''}
+end
+local tables, life = tonumber(ARGV[3]), ARGV[4]
+local at = 5
+for t = 1, tables do
+  local hash, sets, dels = KEYS[1 + t], tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  at = at + 2
+  -- unpack is bounded by Lua's stack: 500 entries at a time.
+  while sets > 0 do
+    local n = math.min(sets, 500)
+    redis.call('HSET', hash, unpack(ARGV, at, at + 2 * n - 1))
+    at = at + 2 * n
+    sets = sets - n
+  end
+  while dels > 0 do
+    local n = math.min(dels, 500)
+    redis.call('HDEL', hash, unpack(ARGV, at, at + n - 1))
+    at = at + n
+    dels = dels - n
+  end
+end
+local marks = tonumber(ARGV[at])
+at = at + 1
+local verdicts = {}
+for m = 1, marks do
+  local bucket, field, coord = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local current = KEYS[tonumber(ARGV[at])] .. bucket
+  local known = redis.call('HGET', KEYS[tonumber(ARGV[at + 1])] .. bucket, field)
+  if not known then
+    if redis.call('HSETNX', current, field, coord) == 0 then
+      known = redis.call('HGET', current, field)
+    elseif redis.call('HLEN', current) == 1 then
+      redis.call('PEXPIRE', current, life)
+    end
+  end
+  verdicts[m] = (known and known ~= coord) and '0' or '1'
+  at = at + 5
+end
+if last > base then
+  redis.call('SET', KEYS[1], ARGV[2])
+end
+return {1, wm, table.concat(verdicts)}

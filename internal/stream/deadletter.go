@@ -1,0 +1,90 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
+)
+
+// ErrUnknownVersion: the record is of an event version that this program does not know.
+var ErrUnknownVersion = errors.New("unknown event version")
+
+// Coded is an error that brings its own dead-letter code.
+type Coded interface{ DeadLetterCode() string }
+
+// deadLetter is a record's way out of the line: its bytes untouched, the reason in a header.
+func deadLetter(stage, appVersion string, r *Record, why error) (Output, error) {
+	attempt := int64(1)
+	d := &event.DeadLetter{
+		Stage: stage, Code: deadLetterCode(why), Reason: clip(why.Error(), 1000),
+		Topic: r.Topic.Name, Partition: r.Partition, Offset: r.Offset, TimestampMs: r.TimestampMs,
+		AppVersion: appVersion,
+		Connector:  string(r.Header(schemas.HeaderConnector)), Account: string(r.Header(schemas.HeaderAccount)),
+		// The record's own time: handling it again gives the same dead letter.
+		FailedMs: r.TimestampMs,
+	}
+	if h := r.Header(schemas.HeaderAttempt); h != nil {
+		if n, err := strconv.ParseInt(string(h), 10, 64); err == nil {
+			attempt = n + 1
+		}
+	}
+	d.Attempt = attempt
+	b, err := d.MarshalVTStrict()
+	if err != nil {
+		return Output{}, fmt.Errorf("encoding the dead letter of %s/%d@%d: %w", r.Topic.Name, r.Partition, r.Offset, err)
+	}
+	o := Output{Topic: schemas.DeadLetters(stage), Key: clone(r.Key), Bytes: clone(r.Value)}
+	for _, h := range r.Headers {
+		if h.Key != schemas.HeaderDeadLetter {
+			o.Headers = append(o.Headers, Header{h.Key, clone(h.Value)})
+		}
+	}
+	o.Headers = append(o.Headers, Header{schemas.HeaderDeadLetter, b})
+	return o, nil
+}
+
+func deadLetterCode(err error) string {
+	var coded Coded
+	switch {
+	case errors.As(err, &coded):
+		return coded.DeadLetterCode()
+	case errors.Is(err, ErrUnknownVersion):
+		return "unknown-version"
+	default:
+		return "malformed"
+	}
+}
+
+// Origin writes the coordinates that a redriven record stands for.
+func Origin(topic string, partition int32, offset int64) string {
+	return fmt.Sprintf("%s/%d/%d", topic, partition, offset)
+}
+
+// parseOrigin returns the offset of what Origin wrote: dedup marks are kept by partition, and
+// a redriven record has the key, and so the partition, of the one it stands for.
+func parseOrigin(text string) (int64, error) {
+	i := strings.LastIndexByte(text, '/')
+	if i < 0 {
+		return 0, fmt.Errorf("origin %q: want topic/partition/offset", text)
+	}
+	return strconv.ParseInt(text[i+1:], 10, 64)
+}
+
+func clone(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return append([]byte{}, b...)
+}
+
+// clip bounds a text to n bytes without cutting a rune in half.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

@@ -1,0 +1,175 @@
+package stream
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/helloword/crossdock/schemas"
+)
+
+//go:embed apply.lua
+var applyScript string
+
+// redisStore keeps a room's state in Redis. All keys of one partition share a hash tag, so
+// that one script call is atomic and a fail-over cuts a consistent prefix.
+type redisStore struct {
+	client redis.UniversalClient
+	scope  schemas.Scope
+	room   string
+	tables []*Table
+	number map[*Table]int
+	apply_ *redis.Script
+	// limit of one call: an answer that does not come in time is asked for again.
+	timeout time.Duration
+}
+
+func newRedisStore(client redis.UniversalClient, scope schemas.Scope, room string, tables []*Table) *redisStore {
+	s := &redisStore{
+		client: client, scope: scope, room: room, tables: tables,
+		number: make(map[*Table]int), apply_: redis.NewScript(applyScript), timeout: 10 * time.Second,
+	}
+	for i, t := range tables {
+		s.number[t] = i
+	}
+	return s
+}
+
+// tag is the hash tag that holds all of a partition's keys together.
+func (s *redisStore) tag(p partition) string { return "{" + s.room + "/" + p.String() + "}" }
+
+func (s *redisStore) watermarkKey(p partition) string { return s.scope.Key("wm:" + s.tag(p)) }
+
+func (s *redisStore) tableKey(t *Table, p partition) string {
+	return s.scope.Key("st:" + t.Name + ":" + s.tag(p))
+}
+
+func (s *redisStore) dedupKey(p partition, period int64) string {
+	return s.scope.Key("d:" + s.tag(p) + ":" + strconv.FormatInt(period, 10) + ":")
+}
+
+// watermark returns -1 when there is none.
+func (s *redisStore) watermark(ctx context.Context, p partition) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	wm, err := s.client.Get(ctx, s.watermarkKey(p)).Int64()
+	if errors.Is(err, redis.Nil) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the watermark of %s: %w", p, err)
+	}
+	return wm, nil
+}
+
+func (s *redisStore) load(ctx context.Context, p partition, keys []Key) (int64, [][]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	byTable := make([][]string, len(s.tables))
+	place := make([]int, len(keys))
+	for i, k := range keys {
+		n, ok := s.number[k.Table]
+		if !ok {
+			return 0, nil, fmt.Errorf("table %s does not belong to room %s", k.Table.Name, s.room)
+		}
+		place[i] = len(byTable[n])
+		byTable[n] = append(byTable[n], k.ID)
+	}
+	// MULTI: the watermark and the entries are of one moment.
+	pipe := s.client.TxPipeline()
+	wmCmd := pipe.Get(ctx, s.watermarkKey(p))
+	cmds := make([]*redis.SliceCmd, len(s.tables))
+	for n, ids := range byTable {
+		if len(ids) > 0 {
+			cmds[n] = pipe.HMGet(ctx, s.tableKey(s.tables[n], p), ids...)
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return 0, nil, err
+	}
+	wm, err := wmCmd.Int64()
+	if errors.Is(err, redis.Nil) {
+		wm = -1
+	} else if err != nil {
+		return 0, nil, err
+	}
+	stored := make([][]byte, len(keys))
+	for i, k := range keys {
+		if v := cmds[s.number[k.Table]].Val()[place[i]]; v != nil {
+			stored[i] = []byte(v.(string))
+		}
+	}
+	return wm, stored, nil
+}
+
+func (s *redisStore) apply(ctx context.Context, p partition, r *applyRequest) (applyAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+
+	keys := make([]string, 1, 1+len(s.tables)+4)
+	keys[0] = s.watermarkKey(p)
+	for _, t := range s.tables {
+		keys = append(keys, s.tableKey(t, p))
+	}
+	args := make([]any, 0, 4+3*len(r.writes)+len(s.tables)*2+5*len(r.marks))
+	args = append(args, r.base, r.last, len(s.tables), (2 * dedupPeriod).Milliseconds())
+	for n, t := range s.tables {
+		at := len(args)
+		args = append(args, 0, 0)
+		sets, dels := 0, 0
+		for i := range r.writes {
+			if w := &r.writes[i]; w.key.Table == t && w.stored != nil {
+				args = append(args, w.key.ID, w.stored)
+				sets++
+			}
+		}
+		for i := range r.writes {
+			if w := &r.writes[i]; w.key.Table == t && w.stored == nil {
+				args = append(args, w.key.ID)
+				dels++
+			}
+		}
+		args[at], args[at+1] = sets, dels
+		_ = n
+	}
+	// Marks name their bucket's two generations by the numbers of two key prefixes.
+	prefixes := make(map[int64]int)
+	prefix := func(period int64) int {
+		n, ok := prefixes[period]
+		if !ok {
+			keys = append(keys, s.dedupKey(p, period))
+			n = len(keys)
+			prefixes[period] = n
+		}
+		return n
+	}
+	args = append(args, len(r.marks))
+	for i := range r.marks {
+		m := &r.marks[i]
+		args = append(args, prefix(m.period), prefix(m.period-1), m.bucket, m.field[:], m.coord)
+	}
+
+	v, err := s.apply_.Run(ctx, s.client, keys, args...).Slice()
+	if err != nil {
+		return applyAnswer{}, fmt.Errorf("applying a batch to %s: %w", p, err)
+	}
+	if len(v) != 3 {
+		return applyAnswer{}, fmt.Errorf("applying a batch to %s: answer of %d parts", p, len(v))
+	}
+	applied, _ := v[0].(int64)
+	wm, _ := v[1].(int64)
+	verdicts, _ := v[2].(string)
+	a := applyAnswer{watermark: wm, applied: applied == 1, emit: make([]bool, len(verdicts))}
+	for i := range len(verdicts) {
+		a.emit[i] = verdicts[i] == '1'
+	}
+	if a.applied && len(a.emit) != len(r.marks) {
+		return applyAnswer{}, fmt.Errorf("applying a batch to %s: %d verdicts for %d marks", p, len(a.emit), len(r.marks))
+	}
+	return a, nil
+}
