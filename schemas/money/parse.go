@@ -189,9 +189,9 @@ func unknown(provider, currency string) error {
 	return fmt.Errorf("currency %q at %s: %w", clip(currency), provider, ErrCurrency)
 }
 
-func syntax[T Text](text T) error { return fmt.Errorf("amount %q: %w", clip(text), ErrSyntax) }
+func syntax[T Text](text T) error    { return fmt.Errorf("amount %q: %w", clip(text), ErrSyntax) }
 func precision[T Text](text T) error { return fmt.Errorf("amount %q: %w", clip(text), ErrPrecision) }
-func overflow[T Text](text T) error { return fmt.Errorf("amount %q: %w", clip(text), ErrOverflow) }
+func overflow[T Text](text T) error  { return fmt.Errorf("amount %q: %w", clip(text), ErrOverflow) }
 
 // clip bounds what an error repeats of its input.
 func clip[T Text](text T) string {
