@@ -86,6 +86,7 @@ type CatalogInput struct {
 	//	*CatalogInput_Park
 	//	*CatalogInput_Settings
 	//	*CatalogInput_ProductDeleted
+	//	*CatalogInput_Relook
 	Input         isCatalogInput_Input `protobuf_oneof:"input"`
 	EventId       []byte               `protobuf:"bytes,15,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -174,6 +175,15 @@ func (x *CatalogInput) GetProductDeleted() *ProductDeleted {
 	return nil
 }
 
+func (x *CatalogInput) GetRelook() *Relook {
+	if x != nil {
+		if x, ok := x.Input.(*CatalogInput_Relook); ok {
+			return x.Relook
+		}
+	}
+	return nil
+}
+
 func (x *CatalogInput) GetEventId() []byte {
 	if x != nil {
 		return x.EventId
@@ -205,6 +215,10 @@ type CatalogInput_ProductDeleted struct {
 	ProductDeleted *ProductDeleted `protobuf:"bytes,5,opt,name=product_deleted,json=productDeleted,proto3,oneof"`
 }
 
+type CatalogInput_Relook struct {
+	Relook *Relook `protobuf:"bytes,6,opt,name=relook,proto3,oneof"`
+}
+
 func (*CatalogInput_Product) isCatalogInput_Input() {}
 
 func (*CatalogInput_Mapping) isCatalogInput_Input() {}
@@ -214,6 +228,8 @@ func (*CatalogInput_Park) isCatalogInput_Input() {}
 func (*CatalogInput_Settings) isCatalogInput_Input() {}
 
 func (*CatalogInput_ProductDeleted) isCatalogInput_Input() {}
+
+func (*CatalogInput_Relook) isCatalogInput_Input() {}
 
 // Product is a whole snapshot of a product with its listings as one platform sees it.
 type Product struct {
@@ -721,6 +737,78 @@ func (x *ParkRequest) GetPlatformSku() string {
 	return ""
 }
 
+// Relook is the catalog room's note to itself: look at this listing again, with these
+// entries at hand. What a decision needs is often known only once the first entry was read.
+type Relook struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Account   string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	ListingId string                 `protobuf:"bytes,2,opt,name=listing_id,json=listingId,proto3" json:"listing_id,omitempty"`
+	// Ids of the index entries that the decision needs.
+	Entries []string `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Orders to be told the listing's SKU, and then no longer waiting.
+	Orders        []string `protobuf:"bytes,4,rep,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Relook) Reset() {
+	*x = Relook{}
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Relook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Relook) ProtoMessage() {}
+
+func (x *Relook) ProtoReflect() protoreflect.Message {
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Relook.ProtoReflect.Descriptor instead.
+func (*Relook) Descriptor() ([]byte, []int) {
+	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Relook) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Relook) GetListingId() string {
+	if x != nil {
+		return x.ListingId
+	}
+	return ""
+}
+
+func (x *Relook) GetEntries() []string {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *Relook) GetOrders() []string {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
 // ListingSettings are the merchant's rules for what a listing shows.
 type ListingSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -734,7 +822,7 @@ type ListingSettings struct {
 
 func (x *ListingSettings) Reset() {
 	*x = ListingSettings{}
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[7]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +834,7 @@ func (x *ListingSettings) String() string {
 func (*ListingSettings) ProtoMessage() {}
 
 func (x *ListingSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[7]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +847,7 @@ func (x *ListingSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListingSettings.ProtoReflect.Descriptor instead.
 func (*ListingSettings) Descriptor() ([]byte, []int) {
-	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListingSettings) GetAccount() string {
@@ -801,7 +889,7 @@ type ShowPolicy struct {
 
 func (x *ShowPolicy) Reset() {
 	*x = ShowPolicy{}
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[8]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +901,7 @@ func (x *ShowPolicy) String() string {
 func (*ShowPolicy) ProtoMessage() {}
 
 func (x *ShowPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[8]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +914,7 @@ func (x *ShowPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPolicy.ProtoReflect.Descriptor instead.
 func (*ShowPolicy) Descriptor() ([]byte, []int) {
-	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ShowPolicy) GetBuffer() int64 {
@@ -887,13 +975,19 @@ type Listing struct {
 	UnresolvedReason string      `protobuf:"bytes,16,opt,name=unresolved_reason,json=unresolvedReason,proto3" json:"unresolved_reason,omitempty"`
 	Policy           *ShowPolicy `protobuf:"bytes,17,opt,name=policy,proto3" json:"policy,omitempty"`
 	UpdatedMs        int64       `protobuf:"varint,18,opt,name=updated_ms,json=updatedMs,proto3" json:"updated_ms,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Version of what the stock room was told last.
+	LinkVersion *Version `protobuf:"bytes,19,opt,name=link_version,json=linkVersion,proto3" json:"link_version,omitempty"`
+	// SKUs that it was linked to before: unlinked again after a crash.
+	FormerSkus []string `protobuf:"bytes,20,rep,name=former_skus,json=formerSkus,proto3" json:"former_skus,omitempty"`
+	// Bit n is set when the entry "wait/<account>/<listing>/<n>" holds further waiting orders.
+	WaitingSpilled uint64 `protobuf:"fixed64,21,opt,name=waiting_spilled,json=waitingSpilled,proto3" json:"waiting_spilled,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Listing) Reset() {
 	*x = Listing{}
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[9]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +999,7 @@ func (x *Listing) String() string {
 func (*Listing) ProtoMessage() {}
 
 func (x *Listing) ProtoReflect() protoreflect.Message {
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[9]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1012,7 @@ func (x *Listing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listing.ProtoReflect.Descriptor instead.
 func (*Listing) Descriptor() ([]byte, []int) {
-	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Listing) GetConnector() string {
@@ -1047,6 +1141,27 @@ func (x *Listing) GetUpdatedMs() int64 {
 	return 0
 }
 
+func (x *Listing) GetLinkVersion() *Version {
+	if x != nil {
+		return x.LinkVersion
+	}
+	return nil
+}
+
+func (x *Listing) GetFormerSkus() []string {
+	if x != nil {
+		return x.FormerSkus
+	}
+	return nil
+}
+
+func (x *Listing) GetWaitingSpilled() uint64 {
+	if x != nil {
+		return x.WaitingSpilled
+	}
+	return 0
+}
+
 // CatalogEntry is one line of the catalog room's index (topic catalog.index, compacted):
 // which SKU an identifier means, a mapping that somebody made, or what is awaited.
 type CatalogEntry struct {
@@ -1058,14 +1173,19 @@ type CatalogEntry struct {
 	// Orders that wait for a listing that nobody has reported yet.
 	Waiting []string `protobuf:"bytes,4,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	// Listings that carry this identifier or SKU: whom a new mapping concerns.
-	Listings      []string `protobuf:"bytes,5,rep,name=listings,proto3" json:"listings,omitempty"`
+	Listings []string `protobuf:"bytes,5,rep,name=listings,proto3" json:"listings,omitempty"`
+	// Listings that carry this identifier, with the SKU that each has by mapping or by its own
+	// SKU; those that have theirs through an identifier prove nothing and name none.
+	Members []*CatalogMember `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	// Of a product: when its newest snapshot was made.
+	UpdatedMs     int64 `protobuf:"varint,7,opt,name=updated_ms,json=updatedMs,proto3" json:"updated_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CatalogEntry) Reset() {
 	*x = CatalogEntry{}
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[10]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1197,7 @@ func (x *CatalogEntry) String() string {
 func (*CatalogEntry) ProtoMessage() {}
 
 func (x *CatalogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_crossdock_v1_catalog_proto_msgTypes[10]
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1210,7 @@ func (x *CatalogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CatalogEntry.ProtoReflect.Descriptor instead.
 func (*CatalogEntry) Descriptor() ([]byte, []int) {
-	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CatalogEntry) GetSkus() []string {
@@ -1128,17 +1248,85 @@ func (x *CatalogEntry) GetListings() []string {
 	return nil
 }
 
+func (x *CatalogEntry) GetMembers() []*CatalogMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *CatalogEntry) GetUpdatedMs() int64 {
+	if x != nil {
+		return x.UpdatedMs
+	}
+	return 0
+}
+
+type CatalogMember struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// account/listing.
+	Listing       string `protobuf:"bytes,1,opt,name=listing,proto3" json:"listing,omitempty"`
+	Sku           string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CatalogMember) Reset() {
+	*x = CatalogMember{}
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CatalogMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CatalogMember) ProtoMessage() {}
+
+func (x *CatalogMember) ProtoReflect() protoreflect.Message {
+	mi := &file_crossdock_v1_catalog_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CatalogMember.ProtoReflect.Descriptor instead.
+func (*CatalogMember) Descriptor() ([]byte, []int) {
+	return file_crossdock_v1_catalog_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CatalogMember) GetListing() string {
+	if x != nil {
+		return x.Listing
+	}
+	return ""
+}
+
+func (x *CatalogMember) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
 var File_crossdock_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x1acrossdock/v1/catalog.proto\x12\fcrossdock.v1\x1a\x19crossdock/v1/common.proto\x1a\x18crossdock/v1/order.proto\"\xcf\x02\n" +
+	"\x1acrossdock/v1/catalog.proto\x12\fcrossdock.v1\x1a\x19crossdock/v1/common.proto\x1a\x18crossdock/v1/order.proto\"\xff\x02\n" +
 	"\fCatalogInput\x121\n" +
 	"\aproduct\x18\x01 \x01(\v2\x15.crossdock.v1.ProductH\x00R\aproduct\x121\n" +
 	"\amapping\x18\x02 \x01(\v2\x15.crossdock.v1.MappingH\x00R\amapping\x12/\n" +
 	"\x04park\x18\x03 \x01(\v2\x19.crossdock.v1.ParkRequestH\x00R\x04park\x12;\n" +
 	"\bsettings\x18\x04 \x01(\v2\x1d.crossdock.v1.ListingSettingsH\x00R\bsettings\x12G\n" +
-	"\x0fproduct_deleted\x18\x05 \x01(\v2\x1c.crossdock.v1.ProductDeletedH\x00R\x0eproductDeleted\x12\x19\n" +
+	"\x0fproduct_deleted\x18\x05 \x01(\v2\x1c.crossdock.v1.ProductDeletedH\x00R\x0eproductDeleted\x12.\n" +
+	"\x06relook\x18\x06 \x01(\v2\x14.crossdock.v1.RelookH\x00R\x06relook\x12\x19\n" +
 	"\bevent_id\x18\x0f \x01(\fR\aeventIdB\a\n" +
 	"\x05input\"\xb9\x02\n" +
 	"\aProduct\x12\x1c\n" +
@@ -1190,7 +1378,13 @@ const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x1d\n" +
 	"\n" +
 	"listing_id\x18\x03 \x01(\tR\tlistingId\x12!\n" +
-	"\fplatform_sku\x18\x04 \x01(\tR\vplatformSku\"o\n" +
+	"\fplatform_sku\x18\x04 \x01(\tR\vplatformSku\"s\n" +
+	"\x06Relook\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1d\n" +
+	"\n" +
+	"listing_id\x18\x02 \x01(\tR\tlistingId\x12\x18\n" +
+	"\aentries\x18\x03 \x03(\tR\aentries\x12\x16\n" +
+	"\x06orders\x18\x04 \x03(\tR\x06orders\"o\n" +
 	"\x0fListingSettings\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x120\n" +
@@ -1202,7 +1396,7 @@ const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"max_listed\x18\x03 \x01(\x03R\tmaxListed\x12\x19\n" +
 	"\bpause_at\x18\x04 \x01(\x03R\apauseAt\x12\x1b\n" +
-	"\tresume_at\x18\x05 \x01(\x03R\bresumeAt\"\x80\x05\n" +
+	"\tresume_at\x18\x05 \x01(\x03R\bresumeAt\"\x84\x06\n" +
 	"\aListing\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x0e\n" +
@@ -1226,13 +1420,23 @@ const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\x11unresolved_reason\x18\x10 \x01(\tR\x10unresolvedReason\x120\n" +
 	"\x06policy\x18\x11 \x01(\v2\x18.crossdock.v1.ShowPolicyR\x06policy\x12\x1d\n" +
 	"\n" +
-	"updated_ms\x18\x12 \x01(\x03R\tupdatedMs\"\xbb\x01\n" +
+	"updated_ms\x18\x12 \x01(\x03R\tupdatedMs\x128\n" +
+	"\flink_version\x18\x13 \x01(\v2\x15.crossdock.v1.VersionR\vlinkVersion\x12\x1f\n" +
+	"\vformer_skus\x18\x14 \x03(\tR\n" +
+	"formerSkus\x12'\n" +
+	"\x0fwaiting_spilled\x18\x15 \x01(\x06R\x0ewaitingSpilled\"\x91\x02\n" +
 	"\fCatalogEntry\x12\x12\n" +
 	"\x04skus\x18\x01 \x03(\tR\x04skus\x12/\n" +
 	"\amapping\x18\x02 \x01(\v2\x15.crossdock.v1.MappingR\amapping\x120\n" +
 	"\x06policy\x18\x03 \x01(\v2\x18.crossdock.v1.ShowPolicyR\x06policy\x12\x18\n" +
 	"\awaiting\x18\x04 \x03(\tR\awaiting\x12\x1a\n" +
-	"\blistings\x18\x05 \x03(\tR\blistings*\x98\x01\n" +
+	"\blistings\x18\x05 \x03(\tR\blistings\x125\n" +
+	"\amembers\x18\x06 \x03(\v2\x1b.crossdock.v1.CatalogMemberR\amembers\x12\x1d\n" +
+	"\n" +
+	"updated_ms\x18\a \x01(\x03R\tupdatedMs\";\n" +
+	"\rCatalogMember\x12\x18\n" +
+	"\alisting\x18\x01 \x01(\tR\alisting\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku*\x98\x01\n" +
 	"\x0eIdentifierKind\x12\x1f\n" +
 	"\x1bIDENTIFIER_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14IDENTIFIER_KIND_GTIN\x10\x01\x12\x18\n" +
@@ -1253,7 +1457,7 @@ func file_crossdock_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_crossdock_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_crossdock_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_crossdock_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_crossdock_v1_catalog_proto_goTypes = []any{
 	(IdentifierKind)(0),     // 0: crossdock.v1.IdentifierKind
 	(*CatalogInput)(nil),    // 1: crossdock.v1.CatalogInput
@@ -1263,39 +1467,44 @@ var file_crossdock_v1_catalog_proto_goTypes = []any{
 	(*Identifier)(nil),      // 5: crossdock.v1.Identifier
 	(*Mapping)(nil),         // 6: crossdock.v1.Mapping
 	(*ParkRequest)(nil),     // 7: crossdock.v1.ParkRequest
-	(*ListingSettings)(nil), // 8: crossdock.v1.ListingSettings
-	(*ShowPolicy)(nil),      // 9: crossdock.v1.ShowPolicy
-	(*Listing)(nil),         // 10: crossdock.v1.Listing
-	(*CatalogEntry)(nil),    // 11: crossdock.v1.CatalogEntry
-	(*Origin)(nil),          // 12: crossdock.v1.Origin
-	(*Money)(nil),           // 13: crossdock.v1.Money
-	(*Resolution)(nil),      // 14: crossdock.v1.Resolution
-	(*Version)(nil),         // 15: crossdock.v1.Version
+	(*Relook)(nil),          // 8: crossdock.v1.Relook
+	(*ListingSettings)(nil), // 9: crossdock.v1.ListingSettings
+	(*ShowPolicy)(nil),      // 10: crossdock.v1.ShowPolicy
+	(*Listing)(nil),         // 11: crossdock.v1.Listing
+	(*CatalogEntry)(nil),    // 12: crossdock.v1.CatalogEntry
+	(*CatalogMember)(nil),   // 13: crossdock.v1.CatalogMember
+	(*Origin)(nil),          // 14: crossdock.v1.Origin
+	(*Money)(nil),           // 15: crossdock.v1.Money
+	(*Resolution)(nil),      // 16: crossdock.v1.Resolution
+	(*Version)(nil),         // 17: crossdock.v1.Version
 }
 var file_crossdock_v1_catalog_proto_depIdxs = []int32{
 	2,  // 0: crossdock.v1.CatalogInput.product:type_name -> crossdock.v1.Product
 	6,  // 1: crossdock.v1.CatalogInput.mapping:type_name -> crossdock.v1.Mapping
 	7,  // 2: crossdock.v1.CatalogInput.park:type_name -> crossdock.v1.ParkRequest
-	8,  // 3: crossdock.v1.CatalogInput.settings:type_name -> crossdock.v1.ListingSettings
+	9,  // 3: crossdock.v1.CatalogInput.settings:type_name -> crossdock.v1.ListingSettings
 	3,  // 4: crossdock.v1.CatalogInput.product_deleted:type_name -> crossdock.v1.ProductDeleted
-	4,  // 5: crossdock.v1.Product.listings:type_name -> crossdock.v1.ListingSnapshot
-	12, // 6: crossdock.v1.Product.origin:type_name -> crossdock.v1.Origin
-	5,  // 7: crossdock.v1.ListingSnapshot.identifiers:type_name -> crossdock.v1.Identifier
-	13, // 8: crossdock.v1.ListingSnapshot.price:type_name -> crossdock.v1.Money
-	0,  // 9: crossdock.v1.Identifier.kind:type_name -> crossdock.v1.IdentifierKind
-	9,  // 10: crossdock.v1.ListingSettings.policy:type_name -> crossdock.v1.ShowPolicy
-	5,  // 11: crossdock.v1.Listing.identifiers:type_name -> crossdock.v1.Identifier
-	13, // 12: crossdock.v1.Listing.price:type_name -> crossdock.v1.Money
-	14, // 13: crossdock.v1.Listing.resolution:type_name -> crossdock.v1.Resolution
-	15, // 14: crossdock.v1.Listing.version:type_name -> crossdock.v1.Version
-	9,  // 15: crossdock.v1.Listing.policy:type_name -> crossdock.v1.ShowPolicy
-	6,  // 16: crossdock.v1.CatalogEntry.mapping:type_name -> crossdock.v1.Mapping
-	9,  // 17: crossdock.v1.CatalogEntry.policy:type_name -> crossdock.v1.ShowPolicy
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	8,  // 5: crossdock.v1.CatalogInput.relook:type_name -> crossdock.v1.Relook
+	4,  // 6: crossdock.v1.Product.listings:type_name -> crossdock.v1.ListingSnapshot
+	14, // 7: crossdock.v1.Product.origin:type_name -> crossdock.v1.Origin
+	5,  // 8: crossdock.v1.ListingSnapshot.identifiers:type_name -> crossdock.v1.Identifier
+	15, // 9: crossdock.v1.ListingSnapshot.price:type_name -> crossdock.v1.Money
+	0,  // 10: crossdock.v1.Identifier.kind:type_name -> crossdock.v1.IdentifierKind
+	10, // 11: crossdock.v1.ListingSettings.policy:type_name -> crossdock.v1.ShowPolicy
+	5,  // 12: crossdock.v1.Listing.identifiers:type_name -> crossdock.v1.Identifier
+	15, // 13: crossdock.v1.Listing.price:type_name -> crossdock.v1.Money
+	16, // 14: crossdock.v1.Listing.resolution:type_name -> crossdock.v1.Resolution
+	17, // 15: crossdock.v1.Listing.version:type_name -> crossdock.v1.Version
+	10, // 16: crossdock.v1.Listing.policy:type_name -> crossdock.v1.ShowPolicy
+	17, // 17: crossdock.v1.Listing.link_version:type_name -> crossdock.v1.Version
+	6,  // 18: crossdock.v1.CatalogEntry.mapping:type_name -> crossdock.v1.Mapping
+	10, // 19: crossdock.v1.CatalogEntry.policy:type_name -> crossdock.v1.ShowPolicy
+	13, // 20: crossdock.v1.CatalogEntry.members:type_name -> crossdock.v1.CatalogMember
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_crossdock_v1_catalog_proto_init() }
@@ -1311,6 +1520,7 @@ func file_crossdock_v1_catalog_proto_init() {
 		(*CatalogInput_Park)(nil),
 		(*CatalogInput_Settings)(nil),
 		(*CatalogInput_ProductDeleted)(nil),
+		(*CatalogInput_Relook)(nil),
 	}
 	file_crossdock_v1_catalog_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
@@ -1319,7 +1529,7 @@ func file_crossdock_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crossdock_v1_catalog_proto_rawDesc), len(file_crossdock_v1_catalog_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

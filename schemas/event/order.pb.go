@@ -454,8 +454,11 @@ type Order struct {
 	// Version given by the orders room; absent in a snapshot that has not been there.
 	Version *Version `protobuf:"bytes,30,opt,name=version,proto3" json:"version,omitempty"`
 	// True while at least one stocked line has no SKU yet.
-	Parked        bool    `protobuf:"varint,31,opt,name=parked,proto3" json:"parked,omitempty"`
-	Origin        *Origin `protobuf:"bytes,32,opt,name=origin,proto3" json:"origin,omitempty"`
+	Parked bool    `protobuf:"varint,31,opt,name=parked,proto3" json:"parked,omitempty"`
+	Origin *Origin `protobuf:"bytes,32,opt,name=origin,proto3" json:"origin,omitempty"`
+	// What the orders room was told of this order's listings beyond what the lines above show:
+	// for lines that have gone or have not come yet, and SKUs that gave way to an older mapping.
+	Known         []*LineResolved `protobuf:"bytes,33,rep,name=known,proto3" json:"known,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -710,6 +713,13 @@ func (x *Order) GetParked() bool {
 func (x *Order) GetOrigin() *Origin {
 	if x != nil {
 		return x.Origin
+	}
+	return nil
+}
+
+func (x *Order) GetKnown() []*LineResolved {
+	if x != nil {
+		return x.Known
 	}
 	return nil
 }
@@ -1423,8 +1433,7 @@ const file_crossdock_v1_order_proto_rawDesc = "" +
 	"\x06refund\x18\x02 \x01(\v2\x14.crossdock.v1.RefundH\x00R\x06refund\x12A\n" +
 	"\rline_resolved\x18\x03 \x01(\v2\x1a.crossdock.v1.LineResolvedH\x00R\flineResolved\x12\x19\n" +
 	"\bevent_id\x18\x0f \x01(\fR\aeventIdB\a\n" +
-	"\x05input\"\xf4\n" +
-	"\n" +
+	"\x05input\"\xa6\v\n" +
 	"\x05Order\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x0e\n" +
@@ -1460,7 +1469,8 @@ const file_crossdock_v1_order_proto_rawDesc = "" +
 	"\treference\x18\x1d \x01(\tR\treference\x12/\n" +
 	"\aversion\x18\x1e \x01(\v2\x15.crossdock.v1.VersionR\aversion\x12\x16\n" +
 	"\x06parked\x18\x1f \x01(\bR\x06parked\x12,\n" +
-	"\x06origin\x18  \x01(\v2\x14.crossdock.v1.OriginR\x06origin\"\xf5\x03\n" +
+	"\x06origin\x18  \x01(\v2\x14.crossdock.v1.OriginR\x06origin\x120\n" +
+	"\x05known\x18! \x03(\v2\x1a.crossdock.v1.LineResolvedR\x05known\"\xf5\x03\n" +
 	"\tOrderLine\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1624,29 +1634,30 @@ var file_crossdock_v1_order_proto_depIdxs = []int32{
 	12, // 18: crossdock.v1.Order.refunds:type_name -> crossdock.v1.Refund
 	18, // 19: crossdock.v1.Order.version:type_name -> crossdock.v1.Version
 	19, // 20: crossdock.v1.Order.origin:type_name -> crossdock.v1.Origin
-	20, // 21: crossdock.v1.OrderLine.unit_price:type_name -> crossdock.v1.Decimal
-	15, // 22: crossdock.v1.OrderLine.total:type_name -> crossdock.v1.Money
-	15, // 23: crossdock.v1.OrderLine.discount:type_name -> crossdock.v1.Money
-	11, // 24: crossdock.v1.OrderLine.taxes:type_name -> crossdock.v1.Tax
-	8,  // 25: crossdock.v1.OrderLine.resolution:type_name -> crossdock.v1.Resolution
-	3,  // 26: crossdock.v1.Resolution.rule:type_name -> crossdock.v1.MatchRule
-	15, // 27: crossdock.v1.ShippingLine.price:type_name -> crossdock.v1.Money
-	15, // 28: crossdock.v1.ShippingLine.discount:type_name -> crossdock.v1.Money
-	11, // 29: crossdock.v1.ShippingLine.taxes:type_name -> crossdock.v1.Tax
-	15, // 30: crossdock.v1.Discount.amount:type_name -> crossdock.v1.Money
-	15, // 31: crossdock.v1.Tax.amount:type_name -> crossdock.v1.Money
-	13, // 32: crossdock.v1.Refund.lines:type_name -> crossdock.v1.RefundLine
-	15, // 33: crossdock.v1.Refund.total:type_name -> crossdock.v1.Money
-	15, // 34: crossdock.v1.Refund.shipping:type_name -> crossdock.v1.Money
-	19, // 35: crossdock.v1.Refund.origin:type_name -> crossdock.v1.Origin
-	15, // 36: crossdock.v1.RefundLine.amount:type_name -> crossdock.v1.Money
-	4,  // 37: crossdock.v1.RefundLine.restock:type_name -> crossdock.v1.Restock
-	8,  // 38: crossdock.v1.LineResolved.resolution:type_name -> crossdock.v1.Resolution
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	14, // 21: crossdock.v1.Order.known:type_name -> crossdock.v1.LineResolved
+	20, // 22: crossdock.v1.OrderLine.unit_price:type_name -> crossdock.v1.Decimal
+	15, // 23: crossdock.v1.OrderLine.total:type_name -> crossdock.v1.Money
+	15, // 24: crossdock.v1.OrderLine.discount:type_name -> crossdock.v1.Money
+	11, // 25: crossdock.v1.OrderLine.taxes:type_name -> crossdock.v1.Tax
+	8,  // 26: crossdock.v1.OrderLine.resolution:type_name -> crossdock.v1.Resolution
+	3,  // 27: crossdock.v1.Resolution.rule:type_name -> crossdock.v1.MatchRule
+	15, // 28: crossdock.v1.ShippingLine.price:type_name -> crossdock.v1.Money
+	15, // 29: crossdock.v1.ShippingLine.discount:type_name -> crossdock.v1.Money
+	11, // 30: crossdock.v1.ShippingLine.taxes:type_name -> crossdock.v1.Tax
+	15, // 31: crossdock.v1.Discount.amount:type_name -> crossdock.v1.Money
+	15, // 32: crossdock.v1.Tax.amount:type_name -> crossdock.v1.Money
+	13, // 33: crossdock.v1.Refund.lines:type_name -> crossdock.v1.RefundLine
+	15, // 34: crossdock.v1.Refund.total:type_name -> crossdock.v1.Money
+	15, // 35: crossdock.v1.Refund.shipping:type_name -> crossdock.v1.Money
+	19, // 36: crossdock.v1.Refund.origin:type_name -> crossdock.v1.Origin
+	15, // 37: crossdock.v1.RefundLine.amount:type_name -> crossdock.v1.Money
+	4,  // 38: crossdock.v1.RefundLine.restock:type_name -> crossdock.v1.Restock
+	8,  // 39: crossdock.v1.LineResolved.resolution:type_name -> crossdock.v1.Resolution
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_crossdock_v1_order_proto_init() }

@@ -137,6 +137,13 @@ func (m *Order) CloneVT() *Order {
 		}
 		r.Refunds = tmpContainer
 	}
+	if rhs := m.Known; rhs != nil {
+		tmpContainer := make([]*LineResolved, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Known = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -618,6 +625,23 @@ func (this *Order) EqualVT(that *Order) bool {
 	}
 	if !this.Origin.EqualVT(that.Origin) {
 		return false
+	}
+	if len(this.Known) != len(that.Known) {
+		return false
+	}
+	for i, vx := range this.Known {
+		vy := that.Known[i]
+		if p, q := vx, vy; p != q {
+			if p == nil {
+				p = &LineResolved{}
+			}
+			if q == nil {
+				q = &LineResolved{}
+			}
+			if !p.EqualVT(q) {
+				return false
+			}
+		}
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
@@ -1105,6 +1129,20 @@ func (m *Order) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Known) > 0 {
+		for iNdEx := len(m.Known) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Known[iNdEx].MarshalToSizedBufferVTStrict(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x2
+			i--
+			dAtA[i] = 0x8a
+		}
 	}
 	if m.Origin != nil {
 		size, err := m.Origin.MarshalToSizedBufferVTStrict(dAtA[:i])
@@ -2259,6 +2297,12 @@ func (m *Order) SizeVT() (n int) {
 	if m.Origin != nil {
 		l = m.Origin.SizeVT()
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if len(m.Known) > 0 {
+		for _, e := range m.Known {
+			l = e.SizeVT()
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
 	}
 	n += len(m.unknownFields)
 	return n
@@ -3728,6 +3772,40 @@ func (m *Order) UnmarshalVT(dAtA []byte) error {
 				m.Origin = &Origin{}
 			}
 			if err := m.Origin.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 33:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Known", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Known = append(m.Known, &LineResolved{})
+			if err := m.Known[len(m.Known)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

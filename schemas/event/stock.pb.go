@@ -667,7 +667,9 @@ type StockLevel struct {
 	Listings  []*LinkedListing `protobuf:"bytes,9,rep,name=listings,proto3" json:"listings,omitempty"`
 	ChangedMs int64            `protobuf:"varint,10,opt,name=changed_ms,json=changedMs,proto3" json:"changed_ms,omitempty"`
 	// The cause of this version, for the trace: a move id, "link/…", "outcome/…".
-	Cause         string `protobuf:"bytes,11,opt,name=cause,proto3" json:"cause,omitempty"`
+	Cause string `protobuf:"bytes,11,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Version at which oversold or short last changed.
+	AlarmVersion  *Version `protobuf:"bytes,12,opt,name=alarm_version,json=alarmVersion,proto3" json:"alarm_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -779,6 +781,13 @@ func (x *StockLevel) GetCause() string {
 	return ""
 }
 
+func (x *StockLevel) GetAlarmVersion() *Version {
+	if x != nil {
+		return x.AlarmVersion
+	}
+	return nil
+}
+
 type WarehouseLevel struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Warehouse string                 `protobuf:"bytes,1,opt,name=warehouse,proto3" json:"warehouse,omitempty"`
@@ -862,12 +871,14 @@ type LinkedListing struct {
 	// Newest target and its version.
 	Target        int64    `protobuf:"varint,9,opt,name=target,proto3" json:"target,omitempty"`
 	TargetVersion *Version `protobuf:"bytes,10,opt,name=target_version,json=targetVersion,proto3" json:"target_version,omitempty"`
-	// Newest accepted write as the push sink reported it.
+	// What the platform shows as far as the push sink reported; -1 = not known.
 	Accepted        int64    `protobuf:"varint,11,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	AcceptedVersion *Version `protobuf:"bytes,12,opt,name=accepted_version,json=acceptedVersion,proto3" json:"accepted_version,omitempty"`
 	Location        string   `protobuf:"bytes,13,opt,name=location,proto3" json:"location,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// It sells this SKU no longer: kept so that a late older link does not bring it back.
+	Unlinked      bool `protobuf:"varint,14,opt,name=unlinked,proto3" json:"unlinked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LinkedListing) Reset() {
@@ -989,6 +1000,13 @@ func (x *LinkedListing) GetLocation() string {
 		return x.Location
 	}
 	return ""
+}
+
+func (x *LinkedListing) GetUnlinked() bool {
+	if x != nil {
+		return x.Unlinked
+	}
+	return false
 }
 
 // PushTarget is the decision what a listing shall show (topic push.targets, compacted,
@@ -1757,7 +1775,7 @@ const file_crossdock_v1_stock_proto_rawDesc = "" +
 	"\x05Claim\x12:\n" +
 	"\rcause_version\x18\x01 \x01(\v2\x15.crossdock.v1.VersionR\fcauseVersion\x12\x17\n" +
 	"\aon_hand\x18\x02 \x01(\x03R\x06onHand\x12\x1a\n" +
-	"\breserved\x18\x03 \x01(\x03R\breserved\"\x80\x03\n" +
+	"\breserved\x18\x03 \x01(\x03R\breserved\"\xbc\x03\n" +
 	"\n" +
 	"StockLevel\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12/\n" +
@@ -1774,12 +1792,13 @@ const file_crossdock_v1_stock_proto_rawDesc = "" +
 	"\n" +
 	"changed_ms\x18\n" +
 	" \x01(\x03R\tchangedMs\x12\x14\n" +
-	"\x05cause\x18\v \x01(\tR\x05cause\"u\n" +
+	"\x05cause\x18\v \x01(\tR\x05cause\x12:\n" +
+	"\ralarm_version\x18\f \x01(\v2\x15.crossdock.v1.VersionR\falarmVersion\"u\n" +
 	"\x0eWarehouseLevel\x12\x1c\n" +
 	"\twarehouse\x18\x01 \x01(\tR\twarehouse\x12\x10\n" +
 	"\x03sum\x18\x02 \x01(\x03R\x03sum\x12\x17\n" +
 	"\aon_hand\x18\x03 \x01(\x03R\x06onHand\x12\x1a\n" +
-	"\breserved\x18\x04 \x01(\x03R\breserved\"\xf5\x03\n" +
+	"\breserved\x18\x04 \x01(\x03R\breserved\"\x91\x04\n" +
 	"\rLinkedListing\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x1d\n" +
@@ -1797,7 +1816,8 @@ const file_crossdock_v1_stock_proto_rawDesc = "" +
 	" \x01(\v2\x15.crossdock.v1.VersionR\rtargetVersion\x12\x1a\n" +
 	"\baccepted\x18\v \x01(\x03R\baccepted\x12@\n" +
 	"\x10accepted_version\x18\f \x01(\v2\x15.crossdock.v1.VersionR\x0facceptedVersion\x12\x1a\n" +
-	"\blocation\x18\r \x01(\tR\blocation\"\x96\x03\n" +
+	"\blocation\x18\r \x01(\tR\blocation\x12\x1a\n" +
+	"\bunlinked\x18\x0e \x01(\bR\bunlinked\"\x96\x03\n" +
 	"\n" +
 	"PushTarget\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
@@ -1956,25 +1976,26 @@ var file_crossdock_v1_stock_proto_depIdxs = []int32{
 	17, // 10: crossdock.v1.StockLevel.version:type_name -> crossdock.v1.Version
 	9,  // 11: crossdock.v1.StockLevel.warehouses:type_name -> crossdock.v1.WarehouseLevel
 	10, // 12: crossdock.v1.StockLevel.listings:type_name -> crossdock.v1.LinkedListing
-	18, // 13: crossdock.v1.LinkedListing.policy:type_name -> crossdock.v1.ShowPolicy
-	17, // 14: crossdock.v1.LinkedListing.link_version:type_name -> crossdock.v1.Version
-	17, // 15: crossdock.v1.LinkedListing.target_version:type_name -> crossdock.v1.Version
-	17, // 16: crossdock.v1.LinkedListing.accepted_version:type_name -> crossdock.v1.Version
-	17, // 17: crossdock.v1.PushTarget.version:type_name -> crossdock.v1.Version
-	17, // 18: crossdock.v1.PushOutcome.target_version:type_name -> crossdock.v1.Version
-	1,  // 19: crossdock.v1.PushOutcome.outcome:type_name -> crossdock.v1.Outcome
-	2,  // 20: crossdock.v1.StockAlarm.kind:type_name -> crossdock.v1.AlarmKind
-	17, // 21: crossdock.v1.StockAlarm.version:type_name -> crossdock.v1.Version
-	19, // 22: crossdock.v1.UnmatchedReturn.amount:type_name -> crossdock.v1.Money
-	20, // 23: crossdock.v1.UnmatchedReturn.origin:type_name -> crossdock.v1.Origin
-	0,  // 24: crossdock.v1.Adjustment.kind:type_name -> crossdock.v1.MoveKind
-	20, // 25: crossdock.v1.Adjustment.origin:type_name -> crossdock.v1.Origin
-	20, // 26: crossdock.v1.InventoryObservation.origin:type_name -> crossdock.v1.Origin
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	17, // 13: crossdock.v1.StockLevel.alarm_version:type_name -> crossdock.v1.Version
+	18, // 14: crossdock.v1.LinkedListing.policy:type_name -> crossdock.v1.ShowPolicy
+	17, // 15: crossdock.v1.LinkedListing.link_version:type_name -> crossdock.v1.Version
+	17, // 16: crossdock.v1.LinkedListing.target_version:type_name -> crossdock.v1.Version
+	17, // 17: crossdock.v1.LinkedListing.accepted_version:type_name -> crossdock.v1.Version
+	17, // 18: crossdock.v1.PushTarget.version:type_name -> crossdock.v1.Version
+	17, // 19: crossdock.v1.PushOutcome.target_version:type_name -> crossdock.v1.Version
+	1,  // 20: crossdock.v1.PushOutcome.outcome:type_name -> crossdock.v1.Outcome
+	2,  // 21: crossdock.v1.StockAlarm.kind:type_name -> crossdock.v1.AlarmKind
+	17, // 22: crossdock.v1.StockAlarm.version:type_name -> crossdock.v1.Version
+	19, // 23: crossdock.v1.UnmatchedReturn.amount:type_name -> crossdock.v1.Money
+	20, // 24: crossdock.v1.UnmatchedReturn.origin:type_name -> crossdock.v1.Origin
+	0,  // 25: crossdock.v1.Adjustment.kind:type_name -> crossdock.v1.MoveKind
+	20, // 26: crossdock.v1.Adjustment.origin:type_name -> crossdock.v1.Origin
+	20, // 27: crossdock.v1.InventoryObservation.origin:type_name -> crossdock.v1.Origin
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_crossdock_v1_stock_proto_init() }

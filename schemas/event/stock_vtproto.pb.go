@@ -186,6 +186,7 @@ func (m *StockLevel) CloneVT() *StockLevel {
 	r.Short = m.Short
 	r.ChangedMs = m.ChangedMs
 	r.Cause = m.Cause
+	r.AlarmVersion = m.AlarmVersion.CloneVT()
 	if rhs := m.Warehouses; rhs != nil {
 		tmpContainer := make([]*WarehouseLevel, len(rhs))
 		for k, v := range rhs {
@@ -249,6 +250,7 @@ func (m *LinkedListing) CloneVT() *LinkedListing {
 	r.Accepted = m.Accepted
 	r.AcceptedVersion = m.AcceptedVersion.CloneVT()
 	r.Location = m.Location
+	r.Unlinked = m.Unlinked
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -766,6 +768,9 @@ func (this *StockLevel) EqualVT(that *StockLevel) bool {
 	if this.Cause != that.Cause {
 		return false
 	}
+	if !this.AlarmVersion.EqualVT(that.AlarmVersion) {
+		return false
+	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
 
@@ -847,6 +852,9 @@ func (this *LinkedListing) EqualVT(that *LinkedListing) bool {
 		return false
 	}
 	if this.Location != that.Location {
+		return false
+	}
+	if this.Unlinked != that.Unlinked {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -1627,6 +1635,16 @@ func (m *StockLevel) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.AlarmVersion != nil {
+		size, err := m.AlarmVersion.MarshalToSizedBufferVTStrict(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x62
+	}
 	if len(m.Cause) > 0 {
 		i -= len(m.Cause)
 		copy(dAtA[i:], m.Cause)
@@ -1792,6 +1810,16 @@ func (m *LinkedListing) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Unlinked {
+		i--
+		if m.Unlinked {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x70
 	}
 	if len(m.Location) > 0 {
 		i -= len(m.Location)
@@ -2757,6 +2785,10 @@ func (m *StockLevel) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if m.AlarmVersion != nil {
+		l = m.AlarmVersion.SizeVT()
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2837,6 +2869,9 @@ func (m *LinkedListing) SizeVT() (n int) {
 	l = len(m.Location)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Unlinked {
+		n += 2
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4540,6 +4575,42 @@ func (m *StockLevel) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Cause = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 12:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AlarmVersion", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.AlarmVersion == nil {
+				m.AlarmVersion = &Version{}
+			}
+			if err := m.AlarmVersion.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5112,6 +5183,26 @@ func (m *LinkedListing) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Location = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Unlinked", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Unlinked = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
