@@ -1,0 +1,208 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/helloword/crossdock/schemas"
+)
+
+// ExecutorLoop feeds an Executor: at least once, in order of each partition, committing the
+// offset below which everything is done.
+type ExecutorLoop struct {
+	member
+	exec   Executor
+	topics []schemas.Topic
+
+	mu       sync.Mutex
+	trackers map[partition]*tracker
+}
+
+// maxOutstanding bounds the deliveries of one partition that are not done: beyond it the
+// partition is paused, and the member stays in the group.
+const maxOutstanding = 50_000
+
+// NewExecutorLoop makes the loop of a sink that carries records out one by one.
+func NewExecutorLoop(name string, topics []schemas.Topic, exec Executor, d Deps) (*ExecutorLoop, error) {
+	if exec == nil || len(topics) == 0 || d.Log == nil || d.Metrics == nil {
+		return nil, fmt.Errorf("sink %s: executor, topics, log and metrics are needed", name)
+	}
+	return &ExecutorLoop{
+		member: member{Deps: d, name: name}, exec: exec, topics: topics,
+		trackers: make(map[partition]*tracker),
+	}, nil
+}
+
+// Run works until ctx ends. What was not done by then is delivered again to whoever is next.
+func (l *ExecutorLoop) Run(ctx context.Context) error {
+	ctx, l.cancel = context.WithCancel(ctx)
+	defer l.cancel()
+	if err := l.open(l.topics, l.revoked); err != nil {
+		return fmt.Errorf("sink %s: %w", l.name, err)
+	}
+	defer l.close()
+	for {
+		fetches, err := l.poll(ctx)
+		if err != nil {
+			return fmt.Errorf("sink %s: %w", l.name, err)
+		}
+		if ctx.Err() != nil {
+			return l.stop()
+		}
+		if err := l.offer(ctx, fetches); err != nil {
+			if ctx.Err() != nil {
+				return l.stop()
+			}
+			return fmt.Errorf("sink %s: %w", l.name, err)
+		}
+		l.progress(ctx)
+		l.client.AllowRebalance()
+	}
+}
+
+// stop waits for what is under way and commits it.
+func (l *ExecutorLoop) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	l.mu.Lock()
+	var parts []partition
+	for p := range l.trackers {
+		parts = append(parts, p)
+	}
+	l.mu.Unlock()
+	for _, p := range parts {
+		l.exec.Revoke(ctx, p.topic, p.id)
+	}
+	l.progress(ctx)
+	return nil
+}
+
+func (l *ExecutorLoop) offer(ctx context.Context, fetches kgo.Fetches) error {
+	var err error
+	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
+		if len(fp.Records) == 0 || err != nil {
+			return
+		}
+		t := l.inputs[fp.Topic]
+		part := partition{t.Name, fp.Partition}
+		l.mu.Lock()
+		tr := l.trackers[part]
+		if tr == nil {
+			tr = &tracker{topic: fp.Topic, last: -1}
+			l.trackers[part] = tr
+		}
+		l.mu.Unlock()
+		ds := make([]*Delivery, len(fp.Records))
+		for i, r := range fp.Records {
+			ds[i] = &Delivery{Record: convert(t, r), Done: tr.add(r.Offset, r.LeaderEpoch, r.Timestamp)}
+		}
+		tr.setHigh(fp.HighWatermark)
+		l.Metrics.Records.WithLabelValues(l.name).Add(float64(len(ds)))
+		err = l.exec.Offer(ctx, ds)
+	})
+	return err
+}
+
+// progress commits what is done and pauses partitions that have too much outstanding.
+func (l *ExecutorLoop) progress(ctx context.Context) {
+	commit := make(map[string]map[int32]kgo.EpochOffset)
+	l.mu.Lock()
+	for p, tr := range l.trackers {
+		next, epoch, moved, outstanding, oldest, high := tr.low()
+		if moved {
+			set(commit, tr.topic, p.id, kgo.EpochOffset{Epoch: epoch, Offset: next})
+		}
+		l.lag(p.topic, p.id, high, next-1, oldest)
+		one := map[string][]int32{tr.topic: {p.id}}
+		switch {
+		case outstanding > maxOutstanding && !tr.paused:
+			tr.paused = true
+			l.client.PauseFetchPartitions(one)
+		case outstanding < maxOutstanding/2 && tr.paused:
+			tr.paused = false
+			l.client.ResumeFetchPartitions(one)
+		}
+	}
+	l.mu.Unlock()
+	if len(commit) > 0 {
+		l.commit(context.WithoutCancel(ctx), commit)
+	}
+}
+
+func (l *ExecutorLoop) revoked(lost map[string][]int32) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.Group.RebalanceTimeout/2)
+	defer cancel()
+	for full, parts := range lost {
+		t := l.inputs[full]
+		for _, p := range parts {
+			l.exec.Revoke(ctx, t.Name, p)
+		}
+	}
+	l.progress(ctx)
+	l.mu.Lock()
+	for full, parts := range lost {
+		for _, p := range parts {
+			delete(l.trackers, partition{l.inputs[full].Name, p})
+		}
+	}
+	l.mu.Unlock()
+	l.forgetLag(lost)
+}
+
+// tracker knows which offsets of a partition are not done.
+type tracker struct {
+	topic  string
+	paused bool
+
+	mu    sync.Mutex
+	queue []*tracked // in order of offsets; done ones leave at the front
+	last  int64      // last offset that left the queue
+	epoch int32
+	moved bool
+	high  int64
+}
+
+type tracked struct {
+	offset int64
+	epoch  int32
+	at     time.Time
+	done   bool
+}
+
+func (t *tracker) add(offset int64, epoch int32, at time.Time) (done func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := &tracked{offset: offset, epoch: epoch, at: at}
+	t.queue = append(t.queue, e)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		e.done = true
+		for len(t.queue) > 0 && t.queue[0].done {
+			t.last, t.epoch, t.moved = t.queue[0].offset, t.queue[0].epoch, true
+			t.queue[0] = nil
+			t.queue = t.queue[1:]
+		}
+	}
+}
+
+func (t *tracker) setHigh(h int64) {
+	t.mu.Lock()
+	t.high = h
+	t.mu.Unlock()
+}
+
+// low returns the offset below which everything is done, and whether it moved since asked.
+func (t *tracker) low() (next int64, epoch int32, moved bool, outstanding int, oldest time.Time, high int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	moved, t.moved = t.moved, false
+	if len(t.queue) > 0 {
+		oldest = t.queue[0].at
+	}
+	return t.last + 1, t.epoch, moved, len(t.queue), oldest, t.high
+}

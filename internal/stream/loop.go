@@ -1,0 +1,425 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/helloword/crossdock/internal/crash"
+	"github.com/helloword/crossdock/internal/kafka"
+)
+
+// Loop runs one room: consume → handle → produce → commit.
+type Loop struct {
+	member
+	room  *Room
+	store *redisStore
+
+	mu       sync.Mutex
+	sessions map[partition]*session
+	looked   time.Time
+
+	assignPoint, fetchPoint, emitPoint, commitPoint, idlePoint, rewindPoint *crash.Point
+}
+
+// NewLoop makes a loop; it is inert until Run.
+func NewLoop(f Fold, d Deps) (*Loop, error) {
+	room, err := NewRoom(f, d.Version)
+	if err != nil {
+		return nil, err
+	}
+	if d.Redis == nil || d.Log == nil || d.Metrics == nil {
+		return nil, fmt.Errorf("room %s: redis, log and metrics are needed", room.name)
+	}
+	return &Loop{
+		member:      member{Deps: d, name: room.name},
+		room:        room,
+		store:       newRedisStore(d.Redis, d.Scope, room.name, room.tables),
+		sessions:    make(map[partition]*session),
+		assignPoint: room.points("Assign"), fetchPoint: room.points("Fetch"), emitPoint: room.points("Emit"),
+		commitPoint: room.points("Commit"), idlePoint: room.points("IdleLook"), rewindPoint: room.points("Rewind"),
+	}, nil
+}
+
+// Run works until ctx ends, then finishes the batch in hand, commits and leaves the group. It
+// returns nil on such a stop.
+func (l *Loop) Run(ctx context.Context) error {
+	ctx, l.cancel = context.WithCancel(ctx)
+	defer l.cancel()
+	if err := l.open(l.room.inputs, l.revoked, kgo.AdjustFetchOffsetsFn(l.assign)); err != nil {
+		return fmt.Errorf("room %s: %w", l.name, err)
+	}
+	defer l.close()
+	if err := l.pin(ctx, l.room.inputs); err != nil {
+		return fmt.Errorf("room %s: %w", l.name, err)
+	}
+	for {
+		fetches, err := l.poll(ctx)
+		if l.fatalErr != nil {
+			return fmt.Errorf("room %s: %w", l.name, l.fatalErr)
+		}
+		if err != nil {
+			return fmt.Errorf("room %s: %w", l.name, err)
+		}
+		if ctx.Err() != nil {
+			// Records polled but not handled are read again by the next owner.
+			return nil
+		}
+		if err := l.round(ctx, fetches); err != nil {
+			return fmt.Errorf("room %s: %w", l.name, err)
+		}
+		l.client.AllowRebalance()
+	}
+}
+
+// assign is step Assign: where to read from, and on what state the session stands.
+func (l *Loop) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	l.assignPoint.Pass()
+	for full, parts := range offsets {
+		t := l.inputs[full]
+		for p, o := range parts {
+			part := partition{t.Name, p}
+			wm, err := l.watermark(ctx, part)
+			if err != nil {
+				return nil, err
+			}
+			committed := o.EpochOffset().Offset
+			if wm < 0 && committed > 0 {
+				l.fail(&StateError{Room: l.name, Why: fmt.Sprintf(
+					"the state of %s is gone: Kafka says that records below offset %d were handled, Redis knows nothing of them (was it wiped?). Run `crossdock rebuild --room %s`, then start again",
+					part, committed, l.name)})
+				return nil, errors.New("state is gone")
+			}
+			l.mu.Lock()
+			l.sessions[part] = newSession(l.room, part, t, l.store, wm)
+			l.mu.Unlock()
+			switch {
+			case wm < 0:
+				// Nothing was ever handled: from the beginning.
+			case committed < 0 || wm+1 < committed:
+				// Redis fell back while nobody looked, or nothing was committed yet.
+				parts[p] = kgo.NewOffset().At(wm + 1).WithEpoch(-1)
+			default:
+				// Outputs of what lies between may be missing: read it again and repeat them.
+			}
+		}
+	}
+	return offsets, nil
+}
+
+// watermark reads one, waiting for Redis as long as the group session lasts.
+func (l *Loop) watermark(ctx context.Context, p partition) (int64, error) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		wm, err := l.store.watermark(ctx, p)
+		if err == nil {
+			return wm, nil
+		}
+		l.Log.Warn("waiting for Redis", "room", l.name, "err", err)
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (l *Loop) revoked(lost map[string][]int32) {
+	l.mu.Lock()
+	for full, parts := range lost {
+		for _, p := range parts {
+			delete(l.sessions, partition{l.inputs[full].Name, p})
+		}
+	}
+	l.mu.Unlock()
+	l.forgetLag(lost)
+}
+
+func (l *Loop) session(p partition) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sessions[p]
+}
+
+// round handles what one poll brought: partitions side by side, each in order, then emits,
+// then commits. What could not be handled now is read again.
+func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
+	start := time.Now()
+	l.fetchPoint.Pass()
+	var (
+		mu      sync.Mutex
+		commit  = make(map[string]map[int32]kgo.EpochOffset)
+		back    = make(map[string]map[int32]kgo.EpochOffset)
+		stalled bool
+		emitted emission
+	)
+	// A stop must not tear a batch apart: it is finished under its own deadlines.
+	work := context.WithoutCancel(ctx)
+	g, work := errgroup.WithContext(work)
+	g.SetLimit(runtime.GOMAXPROCS(0) + 1)
+	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
+		if len(fp.Records) == 0 {
+			return
+		}
+		g.Go(func() error {
+			first, last := fp.Records[0], fp.Records[len(fp.Records)-1]
+			again, stall, err := l.batch(work, ctx, fp, &emitted)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case again >= 0:
+				set(back, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: -1, Offset: again})
+				stalled = stalled || stall
+			default:
+				set(commit, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
+				l.lag(l.inputs[fp.Topic].Name, fp.Partition, fp.HighWatermark, last.Offset, first.Timestamp)
+			}
+			return nil
+		})
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := l.looks(context.WithoutCancel(ctx), commit, back); err != nil {
+		return err
+	}
+	if err := emitted.wait(); err != nil {
+		return fmt.Errorf("emitting: %w", err)
+	}
+	l.Metrics.Outputs.WithLabelValues(l.name).Add(float64(emitted.n))
+	if len(commit) > 0 {
+		l.commitPoint.Pass()
+		l.commit(context.WithoutCancel(ctx), commit)
+		l.Metrics.Batch.WithLabelValues(l.name).Observe(time.Since(start).Seconds())
+	}
+	if len(back) > 0 {
+		l.rewindPoint.Pass()
+		l.client.SetOffsets(back)
+	}
+	if stalled {
+		l.client.AllowRebalance()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+// stallAfter is how long one batch waits for Redis before the poll is given back, so that
+// the member can follow a rebalance. Nothing is lost: the batch is read again.
+const stallAfter = 8 * time.Second
+
+// batch handles the records of one partition and begins to emit. again >= 0 asks to read
+// from there once more; stall says that it is because Redis does not answer.
+func (l *Loop) batch(work, stop context.Context, fp kgo.FetchTopicPartition, out *emission) (again int64, stall bool, err error) {
+	t := l.inputs[fp.Topic]
+	s := l.session(partition{t.Name, fp.Partition})
+	first := fp.Records[0].Offset
+	if s == nil {
+		// Assigned, but the watermark is not known yet: the records come again.
+		return first, true, nil
+	}
+	records := make([]*Record, len(fp.Records))
+	for i, r := range fp.Records {
+		records[i] = convert(t, r)
+	}
+	deadline := time.Now().Add(stallAfter)
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		res, err := s.handle(work, records)
+		if gap, ok := asGap(err); ok {
+			l.Metrics.Gaps.WithLabelValues(l.name).Inc()
+			l.Log.Warn("state fell back, reading again", "room", l.name, "partition", s.part.String(), "from", gap.watermark+1)
+			if gap.watermark < 0 {
+				return 0, false, l.gone(s.part, first)
+			}
+			return gap.watermark + 1, false, nil
+		}
+		if err == nil {
+			l.count(len(records), res)
+			l.emitPoint.Pass()
+			return -1, false, l.emit(work, res.outputs, out)
+		}
+		var damaged *StateError
+		if errors.As(err, &damaged) {
+			return 0, false, err
+		}
+		l.Log.Warn("a batch has to wait", "room", l.name, "partition", s.part.String(), "err", err)
+		if time.Now().After(deadline) || stop.Err() != nil {
+			l.Metrics.Stalls.WithLabelValues(l.name).Inc()
+			return first, true, nil
+		}
+		select {
+		case <-work.Done():
+			return first, true, nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (l *Loop) gone(p partition, offset int64) error {
+	return &StateError{Room: l.name, Why: fmt.Sprintf(
+		"the state of %s is gone at offset %d (was Redis wiped?). Run `crossdock rebuild --room %s`, then start again", p, offset, l.name)}
+}
+
+func (l *Loop) count(n int, res handled) {
+	l.Metrics.Records.WithLabelValues(l.name).Add(float64(n))
+	l.Metrics.Duplicates.WithLabelValues(l.name).Add(float64(res.duplicates))
+	l.Metrics.Repeated.WithLabelValues(l.name).Add(float64(res.repeated))
+	l.Metrics.Dead.WithLabelValues(l.name).Add(float64(res.dead))
+}
+
+// emission waits for the acknowledgement of everything that one round emits.
+type emission struct {
+	wg  sync.WaitGroup
+	n   int64
+	err atomic.Pointer[error]
+}
+
+func (e *emission) done(_ *kgo.Record, err error) {
+	if err != nil {
+		e.err.CompareAndSwap(nil, &err)
+	}
+	e.wg.Done()
+}
+
+func (e *emission) wait() error {
+	e.wg.Wait()
+	if p := e.err.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// emit hands outputs to the producer: step Emit, which ends with emission.wait.
+func (l *Loop) emit(ctx context.Context, outputs []Output, e *emission) error {
+	for i := range outputs {
+		r, err := outputs[i].record()
+		if err != nil {
+			return err
+		}
+		err = l.client.Convert(ctx, &r, func(k *kgo.Record) {
+			e.wg.Add(1)
+			atomic.AddInt64(&e.n, 1)
+			// Not ctx: an acknowledgement is waited for even when the group fails.
+			l.client.Client.Produce(context.WithoutCancel(ctx), k, e.done)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record encodes an output.
+func (o *Output) record() (kafka.Record, error) {
+	r := kafka.Record{
+		Topic: o.Topic, Key: o.Key, Value: o.Bytes, PartitionKey: o.PartitionKey,
+		Partition: o.Partition, ByPartition: o.ByPartition,
+	}
+	if o.Value != nil {
+		b, err := o.Value.MarshalVTStrict()
+		if err != nil {
+			return r, fmt.Errorf("encoding a record for %s: %w", o.Topic.Name, err)
+		}
+		r.Value = b
+	}
+	if len(o.Headers) > 0 {
+		r.Headers = make([]kafka.Header, len(o.Headers))
+		for i, h := range o.Headers {
+			r.Headers[i] = kafka.Header{Key: h.Key, Value: h.Value}
+		}
+	}
+	return r, nil
+}
+
+// commit stores progress. A refusal because the group moved on is no error: the new owner
+// reads again, and the repeat is harmless.
+func (m *member) commit(ctx context.Context, offsets map[string]map[int32]kgo.EpochOffset) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	m.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if err == nil {
+			err = refusal(resp)
+		}
+		if err != nil {
+			m.Log.Info("a commit was refused; the records will be read again", "room", m.name, "err", err)
+		}
+	})
+}
+
+// refusal is the first error of a commit's answer.
+func refusal(resp *kmsg.OffsetCommitResponse) error {
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("%s/%d: %w", t.Topic, p.Partition, err)
+			}
+		}
+	}
+	return nil
+}
+
+// looks is step IdleLook: a quiet partition's state is compared with what was applied,
+// because a fall-back is otherwise noticed only by the next record.
+func (l *Loop) looks(ctx context.Context, busy, back map[string]map[int32]kgo.EpochOffset) error {
+	if time.Since(l.looked) < 3*time.Second {
+		return nil
+	}
+	l.looked = time.Now()
+	l.mu.Lock()
+	var idle []*session
+	for p, s := range l.sessions {
+		full := l.Scope.Topic(s.input)
+		if _, ok := busy[full][p.id]; ok {
+			continue
+		}
+		if _, ok := back[full][p.id]; ok {
+			continue
+		}
+		idle = append(idle, s)
+	}
+	l.mu.Unlock()
+	for _, s := range idle {
+		if s.base < 0 {
+			continue
+		}
+		wm, err := l.store.watermark(ctx, s.part)
+		if err != nil {
+			l.Log.Warn("idle look", "room", l.name, "err", err)
+			return nil
+		}
+		l.idlePoint.Pass()
+		if wm >= s.base {
+			continue
+		}
+		l.Metrics.Gaps.WithLabelValues(l.name).Inc()
+		if wm < 0 {
+			return l.gone(s.part, s.base)
+		}
+		l.Log.Warn("state fell back on a quiet partition, reading again", "room", l.name, "partition", s.part.String(), "from", wm+1)
+		s.rewind(wm)
+		set(back, l.Scope.Topic(s.input), s.part.id, kgo.EpochOffset{Epoch: -1, Offset: wm + 1})
+	}
+	return nil
+}
+
+func set(m map[string]map[int32]kgo.EpochOffset, topic string, p int32, o kgo.EpochOffset) {
+	if m[topic] == nil {
+		m[topic] = make(map[int32]kgo.EpochOffset)
+	}
+	m[topic][p] = o
+}
+
+func isOutOfRange(err error) bool { return errors.Is(err, kerr.OffsetOutOfRange) }
