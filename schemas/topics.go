@@ -121,7 +121,7 @@ const (
 	HeaderSourceTime = "source-time"  // milliseconds, the platform's own time
 	HeaderObject     = "object"       // the platform's object id
 	HeaderVersion    = "version"      // "epoch.number" of a table record
-	HeaderPrevious   = "previous"     // version it replaces, "0.0" for a new key
+	HeaderPrevious   = "previous"     // version it replaces, "0.-1" for a new key
 	HeaderSource     = "source"       // "partition" of the room's input that wrote it
 	HeaderOrigin     = "origin-coord" // coordinates that a redriven record stands for
 	HeaderTrace      = "traceparent"  // W3C trace context

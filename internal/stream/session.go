@@ -201,6 +201,7 @@ func (s *session) loadMissing(ctx context.Context, prep []prepared) (map[Key]ent
 			e, ok := s.cache.get(k)
 			if !ok {
 				missing = append(missing, k)
+				e = entry{version: noVersion}
 			}
 			view[k] = e
 		}
@@ -217,7 +218,7 @@ func (s *session) loadMissing(ctx context.Context, prep []prepared) (map[Key]ent
 		return nil, applyAnswer{watermark: wm}, nil
 	}
 	for i, k := range missing {
-		var e entry
+		e := entry{version: noVersion}
 		if stored[i] != nil {
 			if e, err = decodeEntry(k.Table, stored[i]); err != nil {
 				return nil, applyAnswer{}, fmt.Errorf("%s, entry %s: %w", s.part, k.ID, err)

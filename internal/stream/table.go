@@ -67,6 +67,9 @@ func tableRecord(k Key, value Message, version, previous Version) Output {
 // Version orders the states of one entry; see event.Version, whose plain form it is.
 type Version struct{ Epoch, Number int64 }
 
+// noVersion is what a new key replaces: before the first offset.
+var noVersion = Version{Number: -1}
+
 // VersionOf takes a message's version; nil is the version before all others.
 func VersionOf(v *event.Version) Version { return Version{v.GetEpoch(), v.GetNumber()} }
 

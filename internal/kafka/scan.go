@@ -1,0 +1,242 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/helloword/crossdock/schemas"
+)
+
+// Scanned is a record met by Scan.
+type Scanned struct {
+	Topic       schemas.Topic
+	Partition   int32
+	Offset      int64
+	TimestampMs int64
+	Key, Value  []byte
+	Headers     []Header
+}
+
+// Header returns the last header of that name, nil if there is none.
+func (s *Scanned) Header(name string) []byte {
+	for i := len(s.Headers) - 1; i >= 0; i-- {
+		if s.Headers[i].Key == name {
+			return s.Headers[i].Value
+		}
+	}
+	return nil
+}
+
+// Scan reads topics from a time (zero: from the beginning) to the end as it is now, outside of
+// any group, partitions in order. f's error ends it and is returned. Topics that are not there
+// are passed over.
+func Scan(ctx context.Context, cfg Config, scope schemas.Scope, log *slog.Logger, topics []schemas.Topic, from time.Time, f func(*Scanned) error) error {
+	c, err := Open(cfg, scope, log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	adm := kadm.NewClient(c.Client)
+	byName := make(map[string]schemas.Topic)
+	var names []string
+	for _, t := range topics {
+		byName[scope.Topic(t)] = t
+		names = append(names, scope.Topic(t))
+	}
+	ends, err := adm.ListEndOffsets(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("asking for the ends of topics: %w", err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("asking for the starts of topics: %w", err)
+	}
+	if !from.IsZero() {
+		after, err := adm.ListOffsetsAfterMilli(ctx, from.UnixMilli(), names...)
+		if err != nil {
+			return fmt.Errorf("asking for offsets at %s: %w", from.Format(time.RFC3339), err)
+		}
+		starts = after
+	}
+	// left[topic][partition] is the end that is still ahead.
+	left := make(map[string]map[int32]int64)
+	assign := make(map[string]map[int32]kgo.Offset)
+	ends.Each(func(e kadm.ListedOffset) {
+		s, ok := starts.Lookup(e.Topic, e.Partition)
+		if e.Err != nil || !ok || s.Err != nil || s.Offset >= e.Offset {
+			return
+		}
+		if left[e.Topic] == nil {
+			left[e.Topic] = make(map[int32]int64)
+			assign[e.Topic] = make(map[int32]kgo.Offset)
+		}
+		left[e.Topic][e.Partition] = e.Offset
+		assign[e.Topic][e.Partition] = kgo.NewOffset().At(s.Offset)
+	})
+	if len(left) == 0 {
+		return nil
+	}
+	reader, err := Open(cfg, scope, log, kgo.ConsumePartitions(assign), kgo.FetchMaxWait(200*time.Millisecond))
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for len(left) > 0 {
+		fetches := reader.PollRecords(ctx, 10_000)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var failed error
+		fetches.EachError(func(topic string, p int32, err error) {
+			failed = errors.Join(failed, fmt.Errorf("reading %s/%d: %w", topic, p, err))
+		})
+		if failed != nil {
+			return failed
+		}
+		fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
+			end, ok := left[fp.Topic][fp.Partition]
+			if !ok || failed != nil {
+				return
+			}
+			for _, r := range fp.Records {
+				if r.Offset >= end {
+					break
+				}
+				s := Scanned{
+					Topic: byName[fp.Topic], Partition: r.Partition, Offset: r.Offset,
+					TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value,
+				}
+				for _, h := range r.Headers {
+					s.Headers = append(s.Headers, Header{h.Key, h.Value})
+				}
+				if failed = f(&s); failed != nil {
+					return
+				}
+			}
+		})
+		if failed != nil {
+			return failed
+		}
+		// Compaction can leave holes up to the end: the position tells, not the last record.
+		at := make(map[string]map[int32]int64)
+		fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
+			if n := len(fp.Records); n > 0 {
+				if at[fp.Topic] == nil {
+					at[fp.Topic] = make(map[int32]int64)
+				}
+				at[fp.Topic][fp.Partition] = fp.Records[n-1].Offset + 1
+			}
+		})
+		for topic, parts := range at {
+			for p, next := range parts {
+				if next >= left[topic][p] {
+					delete(left[topic], p)
+				}
+			}
+			if len(left[topic]) == 0 {
+				delete(left, topic)
+			}
+		}
+	}
+	return nil
+}
+
+// Progress is where a consumer group stands on one partition.
+type Progress struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Committed int64  `json:"committed"`
+	End       int64  `json:"end"`
+}
+
+// Lag of a group, by partition of the topics it reads; Committed is -1 where it has no offset.
+func (c *Client) Lag(ctx context.Context, group string, topics []schemas.Topic) ([]Progress, error) {
+	adm := kadm.NewClient(c.Client)
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = c.scope.Topic(t)
+	}
+	committed, err := adm.FetchOffsets(ctx, c.scope.Group(group))
+	if err != nil {
+		return nil, fmt.Errorf("asking for the offsets of group %s: %w", group, err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the ends of topics: %w", err)
+	}
+	var all []Progress
+	ends.Each(func(e kadm.ListedOffset) {
+		if e.Err != nil {
+			return
+		}
+		p := Progress{Topic: e.Topic, Partition: e.Partition, Committed: -1, End: e.Offset}
+		if o, ok := committed.Lookup(e.Topic, e.Partition); ok {
+			p.Committed = o.At
+		}
+		all = append(all, p)
+	})
+	return all, nil
+}
+
+// ResetGroup puts a group's offsets to a time or an offset on the given topics. The group
+// must have no members: a live one would go on from its own position.
+func (c *Client) ResetGroup(ctx context.Context, group string, topics []schemas.Topic, to func(start, end int64, atTime int64) int64, at time.Time) ([]Progress, error) {
+	adm := kadm.NewClient(c.Client)
+	full := c.scope.Group(group)
+	if err := c.Idle(ctx, group); err != nil {
+		return nil, err
+	}
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = c.scope.Topic(t)
+	}
+	starts, err := adm.ListStartOffsets(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the starts of topics: %w", err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the ends of topics: %w", err)
+	}
+	var times kadm.ListedOffsets
+	if !at.IsZero() {
+		if times, err = adm.ListOffsetsAfterMilli(ctx, at.UnixMilli(), names...); err != nil {
+			return nil, fmt.Errorf("asking for offsets at %s: %w", at.Format(time.RFC3339), err)
+		}
+	}
+	offsets := make(kadm.Offsets)
+	var done []Progress
+	ends.Each(func(e kadm.ListedOffset) {
+		s, _ := starts.Lookup(e.Topic, e.Partition)
+		t, ok := times.Lookup(e.Topic, e.Partition)
+		if !ok {
+			t.Offset = s.Offset
+		}
+		o := min(max(to(s.Offset, e.Offset, t.Offset), s.Offset), e.Offset)
+		offsets.AddOffset(e.Topic, e.Partition, o, -1)
+		done = append(done, Progress{Topic: e.Topic, Partition: e.Partition, Committed: o, End: e.Offset})
+	})
+	if err := adm.CommitAllOffsets(ctx, full, offsets); err != nil {
+		return nil, fmt.Errorf("setting the offsets of group %s: %w", full, err)
+	}
+	return done, nil
+}
+
+// Idle reports an error while a group has members.
+func (c *Client) Idle(ctx context.Context, group string) error {
+	full := c.scope.Group(group)
+	described, err := kadm.NewClient(c.Client).DescribeGroups(ctx, full)
+	if err != nil {
+		return fmt.Errorf("describing group %s: %w", full, err)
+	}
+	if d, ok := described[full]; ok && len(d.Members) > 0 {
+		return fmt.Errorf("group %s has %d members: stop them first", full, len(d.Members))
+	}
+	return nil
+}
