@@ -669,7 +669,10 @@ type StockLevel struct {
 	// The cause of this version, for the trace: a move id, "link/…", "outcome/…".
 	Cause string `protobuf:"bytes,11,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Version at which oversold or short last changed.
-	AlarmVersion  *Version `protobuf:"bytes,12,opt,name=alarm_version,json=alarmVersion,proto3" json:"alarm_version,omitempty"`
+	AlarmVersion *Version `protobuf:"bytes,12,opt,name=alarm_version,json=alarmVersion,proto3" json:"alarm_version,omitempty"`
+	// Somebody has said how many there are: a count, a receipt, a write-off. Before that no
+	// listing is told to show anything: that nothing is known is not that nothing is there.
+	Counted       bool `protobuf:"varint,13,opt,name=counted,proto3" json:"counted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -786,6 +789,13 @@ func (x *StockLevel) GetAlarmVersion() *Version {
 		return x.AlarmVersion
 	}
 	return nil
+}
+
+func (x *StockLevel) GetCounted() bool {
+	if x != nil {
+		return x.Counted
+	}
+	return false
 }
 
 type WarehouseLevel struct {
@@ -1775,7 +1785,7 @@ const file_crossdock_v1_stock_proto_rawDesc = "" +
 	"\x05Claim\x12:\n" +
 	"\rcause_version\x18\x01 \x01(\v2\x15.crossdock.v1.VersionR\fcauseVersion\x12\x17\n" +
 	"\aon_hand\x18\x02 \x01(\x03R\x06onHand\x12\x1a\n" +
-	"\breserved\x18\x03 \x01(\x03R\breserved\"\xbc\x03\n" +
+	"\breserved\x18\x03 \x01(\x03R\breserved\"\xd6\x03\n" +
 	"\n" +
 	"StockLevel\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12/\n" +
@@ -1793,7 +1803,8 @@ const file_crossdock_v1_stock_proto_rawDesc = "" +
 	"changed_ms\x18\n" +
 	" \x01(\x03R\tchangedMs\x12\x14\n" +
 	"\x05cause\x18\v \x01(\tR\x05cause\x12:\n" +
-	"\ralarm_version\x18\f \x01(\v2\x15.crossdock.v1.VersionR\falarmVersion\"u\n" +
+	"\ralarm_version\x18\f \x01(\v2\x15.crossdock.v1.VersionR\falarmVersion\x12\x18\n" +
+	"\acounted\x18\r \x01(\bR\acounted\"u\n" +
 	"\x0eWarehouseLevel\x12\x1c\n" +
 	"\twarehouse\x18\x01 \x01(\tR\twarehouse\x12\x10\n" +
 	"\x03sum\x18\x02 \x01(\x03R\x03sum\x12\x17\n" +

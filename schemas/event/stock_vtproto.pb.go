@@ -187,6 +187,7 @@ func (m *StockLevel) CloneVT() *StockLevel {
 	r.ChangedMs = m.ChangedMs
 	r.Cause = m.Cause
 	r.AlarmVersion = m.AlarmVersion.CloneVT()
+	r.Counted = m.Counted
 	if rhs := m.Warehouses; rhs != nil {
 		tmpContainer := make([]*WarehouseLevel, len(rhs))
 		for k, v := range rhs {
@@ -769,6 +770,9 @@ func (this *StockLevel) EqualVT(that *StockLevel) bool {
 		return false
 	}
 	if !this.AlarmVersion.EqualVT(that.AlarmVersion) {
+		return false
+	}
+	if this.Counted != that.Counted {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -1634,6 +1638,16 @@ func (m *StockLevel) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Counted {
+		i--
+		if m.Counted {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x68
 	}
 	if m.AlarmVersion != nil {
 		size, err := m.AlarmVersion.MarshalToSizedBufferVTStrict(dAtA[:i])
@@ -2788,6 +2802,9 @@ func (m *StockLevel) SizeVT() (n int) {
 	if m.AlarmVersion != nil {
 		l = m.AlarmVersion.SizeVT()
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Counted {
+		n += 2
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4611,6 +4628,26 @@ func (m *StockLevel) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Counted", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Counted = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

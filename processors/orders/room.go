@@ -1,0 +1,153 @@
+package orders
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/internal/stream"
+	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
+)
+
+// Config of the room.
+type Config struct {
+	// Warehouse that orders are reserved in; empty = the stock room's default.
+	Warehouse string
+}
+
+// Room is the orders room.
+type Room struct {
+	warehouse string
+	table     *stream.Table
+}
+
+// New makes the room.
+func New(cfg Config) (*Room, error) {
+	return &Room{
+		warehouse: cfg.Warehouse,
+		table: &stream.Table{
+			Name: "orders", Topic: schemas.Orders,
+			New: func() stream.Message { return new(event.Order) },
+		},
+	}, nil
+}
+
+// Name is the stage's name.
+func (*Room) Name() string { return "orders" }
+
+// Inputs is orders.in.
+func (*Room) Inputs() []schemas.Topic { return []schemas.Topic{schemas.OrdersIn} }
+
+// Tables is the orders themselves.
+func (r *Room) Tables() []*stream.Table { return []*stream.Table{r.table} }
+
+// Table is the table of orders; its entries' ids are account/order.
+func (r *Room) Table() *stream.Table { return r.table }
+
+// maxUnits bounds a line's quantities: more is a mistake, and would overflow sums.
+const maxUnits = math.MaxInt32
+
+// Prepare decodes.
+func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
+	in := new(event.OrderInput)
+	if err := in.UnmarshalVT(rec.Value); err != nil {
+		return stream.Input{}, fmt.Errorf("decoding an order input: %w: %w", connectors.ErrMalformed, err)
+	}
+	var account, id string
+	switch v := in.Input.(type) {
+	case *event.OrderInput_Snapshot:
+		account, id = v.Snapshot.GetAccount(), v.Snapshot.GetId()
+		if err := checkSnapshot(v.Snapshot); err != nil {
+			return stream.Input{}, fmt.Errorf("order %s/%s: %w", account, id, err)
+		}
+	case *event.OrderInput_Refund:
+		account, id = v.Refund.GetAccount(), v.Refund.GetOrderId()
+		if err := checkRefund(v.Refund); err != nil {
+			return stream.Input{}, fmt.Errorf("refund %s of order %s/%s: %w", v.Refund.GetId(), account, id, err)
+		}
+	case *event.OrderInput_LineResolved:
+		account, id = v.LineResolved.GetAccount(), v.LineResolved.GetOrderId()
+		if err := checkResolution(v.LineResolved.GetResolution()); err != nil || v.LineResolved.Resolution == nil {
+			return stream.Input{}, fmt.Errorf("SKU of a line of order %s/%s: no usable resolution: %w", account, id, connectors.ErrMalformed)
+		}
+	default:
+		return stream.Input{}, fmt.Errorf("order input of a kind that this version does not know: upgrade and redrive: %w", connectors.ErrUnsupported)
+	}
+	if account == "" || id == "" {
+		return stream.Input{}, fmt.Errorf("order input without account or order id: %w", connectors.ErrMalformed)
+	}
+	return stream.Input{Keys: []stream.Key{{Table: r.table, ID: account + "/" + id}}, Value: in}, nil
+}
+
+func checkSnapshot(o *event.Order) error {
+	if o.GetUpdatedMs() <= 0 {
+		return fmt.Errorf("no time of change: %w", connectors.ErrMalformed)
+	}
+	for _, l := range o.Lines {
+		for _, q := range [...]int64{l.Quantity, l.Fulfilled, l.Removed} {
+			if q < 0 || q > maxUnits {
+				return fmt.Errorf("line %s: quantity %d: %w", l.Id, q, connectors.ErrMalformed)
+			}
+		}
+		if err := checkResolution(l.Resolution); err != nil {
+			return fmt.Errorf("line %s: %w", l.Id, err)
+		}
+	}
+	for _, r := range o.Refunds {
+		if err := checkRefund(r); err != nil {
+			return fmt.Errorf("refund %s: %w", r.Id, err)
+		}
+	}
+	return nil
+}
+
+func checkRefund(r *event.Refund) error {
+	if r.GetId() == "" {
+		return fmt.Errorf("no id: %w", connectors.ErrMalformed)
+	}
+	for _, l := range r.Lines {
+		if l.Quantity < 0 || l.Quantity > maxUnits {
+			return fmt.Errorf("quantity %d of line %s: %w", l.Quantity, l.OrderLineId, connectors.ErrMalformed)
+		}
+	}
+	return nil
+}
+
+func checkResolution(r *event.Resolution) error {
+	if r.GetSku() == "" {
+		return nil
+	}
+	if r.Multiplier < 1 || r.Multiplier > maxUnits {
+		return fmt.Errorf("multiplier %d of SKU %s: %w", r.Multiplier, r.Sku, connectors.ErrMalformed)
+	}
+	return nil
+}
+
+// Apply joins the input to the order.
+func (r *Room) Apply(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
+	k := in.Keys[0]
+	old, _ := tx.Get(k).(*event.Order)
+	order := join(old, in.Value.(*event.OrderInput))
+	if order == nil {
+		return nil
+	}
+	order.Version = tx.Version()
+	tx.Put(k, order)
+	r.emitMoves(tx, old, order, false)
+	emitValuables(tx, old, order)
+	return nil
+}
+
+// Repeat emits what the order says now.
+func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
+	k := in.Keys[0]
+	order, _ := tx.Get(k).(*event.Order)
+	if order == nil {
+		return nil
+	}
+	tx.Again(k)
+	r.emitMoves(tx, nil, order, true)
+	emitValuables(tx, nil, order)
+	return nil
+}

@@ -1,0 +1,214 @@
+package translate
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/internal/stream"
+	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
+)
+
+// idSize of an event id: the first half of a SHA-256.
+const idSize = 16
+
+// build makes the outputs of a record's facts. An event id is computed before the origin is
+// filled in: it must not depend on the way a fact came.
+func (w *work) build(s Source, f *connectors.Facts) error {
+	n := len(f.Orders) + len(f.Refunds) + len(f.Products) + len(f.Deleted) + len(f.Observations) +
+		2*len(f.Adjustments) + len(f.Returns) + len(f.Rates)
+	w.outs = make([]stream.Output, 0, n)
+	ids := make([]byte, 0, n*idSize)
+	// emit adds a fact: identified by what it says, sent as value.
+	emit := func(o stream.Output, says stream.Message) error {
+		var err error
+		if ids, err = appendID(ids, o.Topic.Name, says); err != nil {
+			return err
+		}
+		o.Once = ids[len(ids)-idSize : len(ids) : len(ids)]
+		if o.Value == nil {
+			o.Value = says
+		}
+		w.outs = append(w.outs, o)
+		return nil
+	}
+
+	for _, o := range f.Orders {
+		if err := w.order(s, o, emit); err != nil {
+			return err
+		}
+	}
+	for _, r := range f.Refunds {
+		if r.OrderId == "" || r.Id == "" {
+			return missing("a refund", "order id or id")
+		}
+		r.Connector, r.Account, r.Origin = s.Connector, s.Account, nil
+		in := &event.OrderInput{Input: &event.OrderInput_Refund{Refund: r}}
+		if err := emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, r.OrderId)}, in); err != nil {
+			return err
+		}
+		in.EventId, r.Origin = w.lastID(), &w.origin
+	}
+	for _, p := range f.Products {
+		if p.Id == "" || p.UpdatedMs <= 0 {
+			return missing("a product", "id or time of change")
+		}
+		p.Connector, p.Account, p.Origin = s.Connector, s.Account, nil
+		in := &event.CatalogInput{Input: &event.CatalogInput_Product{Product: p}}
+		if err := emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, p.Id)}, in); err != nil {
+			return err
+		}
+		in.EventId, p.Origin = w.lastID(), &w.origin
+	}
+	for _, d := range f.Deleted {
+		if d.Id == "" {
+			return missing("a deleted product", "id")
+		}
+		d.Connector, d.Account = s.Connector, s.Account
+		in := &event.CatalogInput{Input: &event.CatalogInput_ProductDeleted{ProductDeleted: d}}
+		if err := emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, d.Id)}, in); err != nil {
+			return err
+		}
+		in.EventId = w.lastID()
+	}
+	for _, a := range f.Adjustments {
+		if err := w.adjustment(s, a, emit); err != nil {
+			return err
+		}
+	}
+	for _, r := range f.Returns {
+		if r.Id == "" {
+			return missing("a return", "id")
+		}
+		r.Account, r.Origin = s.Account, nil
+		if err := emit(stream.Output{Topic: schemas.StockReturns, Key: key(s.Account, r.Id)}, r); err != nil {
+			return err
+		}
+		r.Origin = &w.origin
+	}
+	for _, o := range f.Observations {
+		if o.StockId == "" {
+			return missing("a shown quantity", "stock id")
+		}
+		o.Connector, o.Account, o.Origin = s.Connector, s.Account, nil
+		if err := emit(stream.Output{Topic: schemas.InventoryObserved, Key: key(s.Account, o.StockId)}, o); err != nil {
+			return err
+		}
+		o.Origin = &w.origin
+	}
+	for _, d := range f.Rates {
+		if d.Source == "" || d.Date == "" {
+			return missing("a day of rates", "source or date")
+		}
+		d.Origin = nil
+		in := &event.FxInput{Input: &event.FxInput_Rates{Rates: d}}
+		out := stream.Output{Topic: schemas.FxIn, Key: key(d.Source, d.Date), Partition: stream.Everywhere, ByPartition: true}
+		if err := emit(out, in); err != nil {
+			return err
+		}
+		in.EventId, d.Origin = w.lastID(), &w.origin
+	}
+	return nil
+}
+
+type emitter func(o stream.Output, says stream.Message) error
+
+// orderInput is an order with its wrapping, allocated at once: the hot path.
+type orderInput struct {
+	input    event.OrderInput
+	snapshot event.OrderInput_Snapshot
+}
+
+func (w *work) order(s Source, o *event.Order, emit emitter) error {
+	if o.Id == "" || o.UpdatedMs <= 0 {
+		return missing("an order", "id or time of change")
+	}
+	o.Connector, o.Account = s.Connector, s.Account
+	o.Origin, o.Version, o.Known, o.Parked = nil, nil, nil, false
+	for _, l := range o.Lines {
+		l.Resolution = nil
+	}
+	for _, r := range o.Refunds {
+		r.Connector, r.Account, r.OrderId, r.Origin = s.Connector, s.Account, o.Id, nil
+	}
+	in := &orderInput{snapshot: event.OrderInput_Snapshot{Snapshot: o}}
+	in.input.Input = &in.snapshot
+	if err := emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, o.Id)}, &in.input); err != nil {
+		return err
+	}
+	in.input.EventId, o.Origin = w.lastID(), &w.origin
+	w.orders = append(w.orders, o)
+	return nil
+}
+
+// adjustment is told twice: to the stock room as a move of its own, and as the fact it is.
+func (w *work) adjustment(s Source, a *event.Adjustment, emit emitter) error {
+	if a.Id == "" || a.Sku == "" {
+		return missing("a stock adjustment", "id or SKU")
+	}
+	a.Account, a.Origin = s.Account, nil
+	onHand := a.Quantity
+	if a.Kind == event.MoveKind_MOVE_KIND_WRITE_OFF && onHand > 0 {
+		// Some systems count what was written off, others the change.
+		onHand = -onHand
+	}
+	move := &event.StockInput{Input: &event.StockInput_Move{Move: &event.StockMove{
+		Sku: a.Sku, Warehouse: a.Warehouse, MoveId: "adjust/" + s.Account + "/" + a.Id,
+		CauseVersion: &event.Version{Number: a.OccurredMs}, Kind: a.Kind,
+		OnHand: onHand, OccurredMs: a.OccurredMs, Note: a.Note,
+	}}}
+	if err := emit(stream.Output{Topic: schemas.StockIn, Key: []byte(a.Sku)}, move); err != nil {
+		return err
+	}
+	move.EventId = w.lastID()
+	if err := emit(stream.Output{Topic: schemas.StockAdjustments, Key: key(s.Account, a.Id)}, a); err != nil {
+		return err
+	}
+	a.Origin = &w.origin
+	return nil
+}
+
+func (w *work) lastID() []byte { return w.outs[len(w.outs)-1].Once }
+
+// buffers for canonical encodings: they live only while they are hashed.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// appendID appends the event id of a fact: what it is for, and its canonical encoding.
+// Protobuf's encoding is canonical here because there are no maps and the code that
+// encodes is one; a newer program may give other ids, which costs a repetition.
+func appendID(ids []byte, topic string, m stream.Message) ([]byte, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	size := len(topic) + 1 + m.SizeVT()
+	if cap(*buf) < size {
+		*buf = make([]byte, 0, size+size/4)
+	}
+	b := append((*buf)[:0], topic...)
+	b = append(b, 0)[:size]
+	if _, err := m.MarshalToSizedBufferVTStrict(b[len(topic)+1:]); err != nil {
+		return nil, fmt.Errorf("encoding a fact for %s: %w", topic, err)
+	}
+	sum := sha256.Sum256(b)
+	return append(ids, sum[:idSize]...), nil
+}
+
+func key(account, id string) []byte {
+	b := make([]byte, 0, len(account)+1+len(id))
+	b = append(b, account...)
+	b = append(b, '/')
+	return append(b, id...)
+}
+
+func missing(what, part string) error {
+	return fmt.Errorf("%s without %s: %w", what, part, connectors.ErrMalformed)
+}
+
+func (h *headers) time() time.Time {
+	if h.sourceMs == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(h.sourceMs).UTC()
+}
