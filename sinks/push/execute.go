@@ -1,0 +1,479 @@
+package push
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/schemas/event"
+)
+
+// task is one listing's part in a batch under way.
+type task struct {
+	g     *listing
+	it    item   // what is being carried out
+	known *Entry // what the memory said before the call
+	write connectors.StockWrite
+
+	// settled: nothing more is to be called for it in this round.
+	settled bool
+	// over: it is carried out, or never will be.
+	over    bool
+	outcome event.Outcome
+	code    string
+	message string
+	shown   *int64 // as read back
+	delay   time.Duration
+	repair  *Entry
+	// remember: the memory takes the target; race is what it answered.
+	remember bool
+	race     *Race
+}
+
+// execute carries a batch one step further: remember, read what is in doubt, write, record.
+// What is not over by then goes back into the queue.
+func (l *lane) execute(ctx context.Context, batch []*listing) {
+	tasks := make([]*task, len(batch))
+	l.s.mu.Lock()
+	for i, g := range batch {
+		tasks[i] = &task{g: g, it: g.cur}
+	}
+	l.s.mu.Unlock()
+	err := l.recall(ctx, tasks)
+	if err == nil {
+		err = l.readBack(ctx, tasks)
+	}
+	if err == nil {
+		err = l.call(ctx, tasks)
+	}
+	l.judge(err, tasks)
+	// What is over must be on record before it counts as done, however long that takes.
+	if !l.record(ctx, tasks) {
+		l.abandon(tasks)
+		return
+	}
+	l.finish(tasks)
+}
+
+func (l *lane) open(tasks []*task) (open []*task) {
+	for _, t := range tasks {
+		if !t.settled {
+			open = append(open, t)
+		}
+	}
+	return open
+}
+
+func (t *task) settle(o event.Outcome, code, message string) {
+	t.settled, t.over, t.outcome, t.code, t.message = true, true, o, code, message
+	t.remember = o == event.Outcome_OUTCOME_ACCEPTED
+}
+
+// recall asks the memory, and settles what needs no call.
+func (l *lane) recall(ctx context.Context, tasks []*task) error {
+	if l == l.s.nobody {
+		for _, t := range tasks {
+			t.settle(event.Outcome_OUTCOME_REFUSED, "unknown-account", "no account of this name is configured: add it, or unlink its listings")
+		}
+		return nil
+	}
+	ids := make([]string, len(tasks))
+	for i, t := range tasks {
+		ids[i] = t.it.target.ListingId
+	}
+	entries, err := l.s.deps.Memory.Load(ctx, l.account, ids)
+	if err != nil {
+		return fmt.Errorf("recalling what was accepted: %w", err)
+	}
+	for i, t := range tasks {
+		if t.known = entries[i]; t.known != nil && t.g.verify == "" {
+			if c := compare(t.it.target.Version, t.known.Target.Version); c <= 0 {
+				if c < 0 && t.it.offset > t.known.Offset {
+					t.repair = t.known // a late writer's record is the last of its key
+				}
+				t.settled, t.over = true, true // carried out before; nothing to tell
+				continue
+			}
+		}
+		switch {
+		case t.it.target.Withdrawn:
+			t.settled, t.over, t.remember = true, true, true
+		case l.stock == nil:
+			t.settle(event.Outcome_OUTCOME_REFUSED, "cannot", "this connection cannot write stock")
+		}
+	}
+	return nil
+}
+
+// readBack reads what is shown where that must be known before a write: after an unknown
+// outcome, after a stale belief, where somebody else wrote, and where nothing is believed.
+func (l *lane) readBack(ctx context.Context, tasks []*task) error {
+	var unsure []*task
+	var refs []connectors.StockRef
+	for _, t := range l.open(tasks) {
+		if t.g.doubt != nil || t.g.read || t.expected() == nil {
+			unsure = append(unsure, t)
+			refs = append(refs, connectors.StockRef{ListingID: t.it.target.ListingId, StockID: t.it.target.StockId, Location: t.it.target.Location})
+		}
+	}
+	if len(unsure) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.s.cfg().CallTimeout)
+	defer cancel()
+	shown, err := l.stock.ReadStock(ctx, refs)
+	if err == nil && len(shown) != len(refs) {
+		err = fmt.Errorf("%d answers to %d listings", len(shown), len(refs))
+	}
+	switch {
+	case errors.Is(err, connectors.ErrUnsupported):
+		// A platform that tells nothing is written to without comparing.
+		shown = make([]*int64, len(refs))
+	case errors.Is(err, connectors.ErrPermanent):
+		for _, t := range unsure {
+			t.settle(event.Outcome_OUTCOME_REFUSED, "permanent", err.Error())
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading what is shown: %w", err)
+	}
+	l.s.metrics.readBacks.WithLabelValues(l.account).Add(float64(len(refs)))
+	for i, t := range unsure {
+		l.learn(t, shown[i])
+	}
+	return nil
+}
+
+// learn takes in what a listing was read to show; nil = it does not exist there, and the
+// write will be refused.
+func (l *lane) learn(t *task, shown *int64) {
+	g := t.g
+	surprised := g.read
+	g.read = false
+	if doubt := g.doubt; doubt != nil {
+		g.doubt = nil
+		if shown != nil && *shown == t.it.target.Quantity {
+			t.shown = shown
+			t.settle(event.Outcome_OUTCOME_ACCEPTED, "", "")
+			return
+		}
+		if compare(doubt.version, t.it.target.Version) == 0 {
+			// It shows neither surely ours nor surely the old: the write may have been lost, be on its
+			// way, or have been followed by a sale. The same write again, with the same expectation and
+			// so the same command id, settles that on a platform that keeps its promises: it repeats its
+			// answer, or finds the expectation stale; done twice it is in no case. Only after a stale
+			// answer is what was read the new expectation.
+			g.expected = doubt.expected
+			return
+		}
+		surprised = surprised || (shown != nil && !doubt.mayExplain(*shown))
+	}
+	if shown != nil && *shown == t.it.target.Quantity {
+		t.shown = shown
+		t.settle(event.Outcome_OUTCOME_ACCEPTED, "", "")
+		return
+	}
+	g.expected = shown
+	if surprised && shown != nil {
+		l.unexpected(t, *shown)
+	}
+}
+
+// unexpected: the listing shows another quantity than we believed. To lower it is always
+// right; a raise waits for the event that explains the difference.
+func (l *lane) unexpected(t *task, shown int64) {
+	t.g.expected = &shown
+	t.settled = shown < t.it.target.Quantity
+	if t.settled {
+		t.delay = l.s.cfg().StalePatience
+		t.g.patient = true
+	}
+}
+
+// expected is what we believe the listing shows; nil = we do not know.
+func (t *task) expected() *int64 {
+	switch {
+	case t.g.expected != nil:
+		return t.g.expected
+	case t.known != nil && !t.known.Target.Withdrawn:
+		return &t.known.Target.Quantity
+	default:
+		return t.it.target.Believed
+	}
+}
+
+// call writes what is still open, after one more look for newer targets.
+func (l *lane) call(ctx context.Context, tasks []*task) error {
+	open := l.open(tasks)
+	if len(open) == 0 {
+		return nil
+	}
+	now := l.s.deps.Now()
+	l.promote(open)
+	open = l.open(open)
+	writes := make([]connectors.StockWrite, len(open))
+	for i, t := range open {
+		t.g.attempts++
+		if t.g.started.IsZero() {
+			t.g.started = now
+		}
+		t.write = connectors.StockWrite{
+			ListingID: t.it.target.ListingId, StockID: t.it.target.StockId, Location: t.it.target.Location,
+			SKU: t.it.target.Sku, Quantity: t.it.target.Quantity, Expected: t.expected(), CommandID: t.commandID(),
+		}
+		writes[i] = t.write
+	}
+	if len(writes) == 0 {
+		return nil
+	}
+	l.s.claim.Pass()
+	callCtx, cancel := context.WithTimeout(ctx, l.s.cfg().CallTimeout)
+	results, err := l.stock.PushStock(callCtx, writes)
+	cancel()
+	l.s.called.Pass()
+	l.s.metrics.callSeconds.WithLabelValues(l.account).Observe(l.s.deps.Now().Sub(now).Seconds())
+	if len(results) != len(writes) {
+		if err == nil {
+			err = fmt.Errorf("connector %s gave %d results for %d writes", l.connector, len(results), len(writes))
+		}
+		// Nothing is known of any of them, unless the call was never to be made.
+		results = make([]connectors.Result, len(writes))
+		for i := range results {
+			results[i].Outcome = event.Outcome_OUTCOME_UNKNOWN
+			if errors.Is(err, connectors.ErrPermanent) {
+				results[i].Outcome = event.Outcome_OUTCOME_NOT_SENT
+			}
+		}
+	}
+	for i, t := range open {
+		l.take(t, results[i], err)
+	}
+	return err
+}
+
+// promote exchanges targets for newer ones that came since they were picked.
+func (l *lane) promote(tasks []*task) {
+	var done []func()
+	l.s.mu.Lock()
+	for _, t := range tasks {
+		if t.g.next == nil || compare(t.g.next.target.Version, t.it.target.Version) <= 0 {
+			continue
+		}
+		done = append(done, t.g.cur.done)
+		t.g.part.pending--
+		l.replace(t.g, *t.g.next)
+		t.it = t.g.cur
+		if t.it.target.Withdrawn {
+			t.settled, t.over, t.remember = true, true, true
+		}
+		t.g.part.wake()
+	}
+	l.s.mu.Unlock()
+	for _, f := range done {
+		f()
+	}
+}
+
+// commandID names the intent: the same on each attempt at it, after a crash too. What is
+// expected is part of it, because a platform refuses one idempotency key with two payloads;
+// so another expectation is another intent, and is only formed after the outcome of the
+// attempt before is known (see learn). The round tells apart intents that are equal in all
+// of this and were answered, definitely, with "not done": a platform may repeat that answer
+// for ever under the same key.
+func (t *task) commandID() string {
+	h := sha256.New()
+	tg := t.it.target
+	field := func(s string) {
+		h.Write(strconv.AppendInt(nil, int64(len(s)), 10))
+		h.Write([]byte{':'})
+		h.Write([]byte(s))
+	}
+	field(tg.Account)
+	field(tg.ListingId)
+	field(versionText(tg.Version))
+	field(strconv.FormatInt(tg.Quantity, 10))
+	if e := t.expected(); e != nil {
+		field(strconv.FormatInt(*e, 10))
+	} else {
+		field("any")
+	}
+	field(strconv.Itoa(t.g.round))
+	field(t.g.verify)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// take is what one answer means.
+func (l *lane) take(t *task, r connectors.Result, callErr error) {
+	g := t.g
+	switch {
+	case r.Outcome == event.Outcome_OUTCOME_ACCEPTED:
+		t.settle(r.Outcome, r.Code, r.Message)
+	case r.Stale:
+		l.s.metrics.stale.WithLabelValues(l.account).Inc()
+		g.round++
+		g.expected, g.read = nil, true
+		if r.Shown != nil {
+			l.learn(t, r.Shown)
+		}
+		// Otherwise it is read in the next round, which follows at once.
+	case r.Outcome == event.Outcome_OUTCOME_REFUSED:
+		t.settle(r.Outcome, r.Code, r.Message)
+	case r.Outcome == event.Outcome_OUTCOME_NOT_SENT:
+		if errors.Is(callErr, connectors.ErrPermanent) {
+			t.settle(event.Outcome_OUTCOME_REFUSED, "permanent", callErr.Error())
+			return
+		}
+		t.outcome, t.code, t.message, t.delay = r.Outcome, r.Code, r.Message, r.RetryAfter
+	default: // Unknown, and what does not exist
+		t.outcome, t.code, t.message = event.Outcome_OUTCOME_UNKNOWN, r.Code, r.Message
+		g.doubt = &attempt{version: t.it.target.Version, quantity: t.write.Quantity, expected: t.write.Expected}
+	}
+}
+
+// judge decides what a failure means for the lane and for the tasks that it left open.
+func (l *lane) judge(err error, tasks []*task) {
+	var definite, failed, called int
+	var after time.Duration
+	for _, t := range tasks {
+		switch t.outcome {
+		case event.Outcome_OUTCOME_NOT_SENT, event.Outcome_OUTCOME_UNKNOWN:
+			failed++
+			after = max(after, t.delay)
+		default:
+			if t.write.CommandID != "" {
+				definite++
+			}
+		}
+		if t.write.CommandID != "" {
+			called++
+		}
+	}
+	var retry *connectors.RetryAfterError
+	switch {
+	case errors.Is(err, connectors.ErrNeedsAuthorisation):
+		l.unauthorise(err)
+		return
+	case errors.As(err, &retry):
+		after = max(after, retry.After)
+	}
+	switch {
+	case after > 0:
+		l.failures++
+		l.park(after)
+	case err != nil || (failed > 0 && definite == 0):
+		l.failures++
+		l.park(0)
+		if err != nil {
+			// The first says it, then each time that the count has doubled.
+			if n := l.failures; n&(n-1) == 0 {
+				l.s.deps.Log.Warn("pushing stock failed and is tried again", "account", l.account, "failures", n, "err", err)
+			}
+		}
+	case called > 0:
+		l.failures = 0
+		l.authorise()
+	}
+	if definite > 0 && failed > 0 && after == 0 {
+		// The platform is well: only these wait.
+		for _, t := range tasks {
+			if t.outcome == event.Outcome_OUTCOME_NOT_SENT || t.outcome == event.Outcome_OUTCOME_UNKNOWN {
+				t.delay = backoff(l.s.cfg(), int(t.g.attempts))
+			}
+		}
+	}
+}
+
+// finish lets go of what is over and puts the rest back.
+func (l *lane) finish(tasks []*task) {
+	var done []func()
+	now := l.s.deps.Now()
+	l.s.mu.Lock()
+	for _, t := range tasks {
+		g := t.g
+		g.running = false
+		if t.remember {
+			g.expected = nil // the memory knows
+		}
+		switch {
+		case t.over && l.lookAgain(t, now):
+			continue // still busy
+		case t.over, g.next != nil:
+			done = append(done, g.cur.done)
+			g.part.pending--
+			if t.over {
+				g.urgent = false
+			}
+			if g.next == nil {
+				delete(l.listings, g.key)
+				break
+			}
+			g.patient = false
+			l.replace(g, *g.next)
+			l.schedule(g, l.due(g.cur.target, g.held))
+		case g.revoked && g.verify == "":
+			g.part.pending--
+			delete(l.listings, g.key)
+		default:
+			l.schedule(g, now.Add(t.delay))
+			if g.verify != "" {
+				continue // still busy
+			}
+		}
+		g.part.busy--
+		g.part.wake()
+	}
+	l.s.mu.Unlock()
+	for _, f := range done {
+		f()
+	}
+}
+
+// lookAgain: when somebody else wrote the listing between our look into the memory and now,
+// one of the two writes came last, and nobody knows which. Whoever finds that out reads the
+// listing and, if need be, writes the newest again; the record stays undone until then.
+// Sink.mu is held.
+func (l *lane) lookAgain(t *task, now time.Time) bool {
+	g := t.g
+	g.verify = ""
+	if t.race == nil {
+		return false
+	}
+	l.s.metrics.races.WithLabelValues(l.account).Inc()
+	g.expected, g.read = nil, true
+	newest := t.it.target
+	if t.race.Newer != nil {
+		newest = t.race.Newer.Target
+	}
+	if newest.Withdrawn || (g.next != nil && compare(g.next.target.Version, newest.Version) >= 0) {
+		return false // nothing to write, or the next is written, and reads first
+	}
+	g.races++
+	g.cur.target = newest
+	g.attempts, g.started, g.round, g.told = 0, time.Time{}, 0, 0
+	g.verify = "verify " + strconv.Itoa(g.races)
+	l.schedule(g, now)
+	return true
+}
+
+// abandon leaves what was under way when the sink was stopped hard: nothing of it is done, and
+// it is offered again, to whoever is next.
+func (l *lane) abandon(tasks []*task) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	for _, t := range tasks {
+		g := t.g
+		g.running = false
+		g.part.busy--
+		g.part.pending--
+		if g.next != nil {
+			g.part.pending--
+		}
+		delete(l.listings, g.key)
+		g.part.wake()
+	}
+}

@@ -1,0 +1,238 @@
+package push
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/helloword/crossdock/internal/crash"
+	"github.com/helloword/crossdock/internal/stream"
+	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
+)
+
+// Sink carries out push targets. Its lanes run in Run; Offer only sorts.
+type Sink struct {
+	deps    Deps
+	config  atomic.Pointer[Config]
+	metrics *metrics
+	lanes   map[string]*lane // by account
+	nobody  *lane            // targets of accounts that are not configured
+
+	claim, called, recorded *crash.Point
+
+	// mu guards all that follows, and the lanes' queues: it is held for moments only.
+	mu         sync.Mutex
+	partitions map[partitionID]*partition
+}
+
+var _ stream.Executor = (*Sink)(nil)
+
+type partitionID struct {
+	topic string
+	id    int32
+}
+
+// partition counts what is held of one partition.
+type partition struct {
+	pending int
+	// busy counts listings that must not be dropped: under way, or being verified.
+	busy int
+	// epoch grows with each revocation, so that an offer that was blocked meanwhile gives up.
+	epoch int
+	// changed is closed, and made anew, when pending or busy falls while somebody waits.
+	changed chan struct{}
+}
+
+func (p *partition) wait() <-chan struct{} {
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed
+}
+
+func (p *partition) wake() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// New makes the sink; Run starts it.
+func New(cfg Config, deps Deps) (*Sink, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := deps.validate(); err != nil {
+		return nil, err
+	}
+	point := crash.Points("push")
+	s := &Sink{
+		deps:       deps,
+		lanes:      make(map[string]*lane, len(deps.Accounts)),
+		partitions: make(map[partitionID]*partition),
+		claim:      point("Claim"), called: point("Call"), recorded: point("Record"),
+	}
+	s.config.Store(&cfg)
+	var err error
+	if s.metrics, err = newMetrics(deps.Metrics); err != nil {
+		return nil, err
+	}
+	for name, a := range deps.Accounts {
+		s.lanes[name] = newLane(s, name, a)
+	}
+	s.nobody = newLane(s, unknownAccount, Account{})
+	return s, nil
+}
+
+// unknownAccount is a label, not a name that a configuration may hold.
+const unknownAccount = "(unknown)"
+
+// Reload changes the configuration of a running sink. What waits keeps the time it was given.
+func (s *Sink) Reload(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	s.config.Store(&cfg)
+	return nil
+}
+
+func (s *Sink) cfg() *Config { return s.config.Load() }
+
+// Run carries out what is offered until ctx ends, then waits for what is under way, for
+// DrainTimeout at most.
+func (s *Sink) Run(ctx context.Context) error {
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	var wg sync.WaitGroup
+	run := func(l *lane) { wg.Go(func() { l.run(ctx, hard) }) }
+	for _, l := range s.lanes {
+		run(l)
+	}
+	run(s.nobody)
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	<-ctx.Done()
+	t := time.NewTimer(s.cfg().DrainTimeout)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		kill()
+		<-done
+	}
+	return nil
+}
+
+// Offer implements stream.Executor. It blocks while a partition holds PendingPerPartition
+// targets, and while Kafka takes no dead letter.
+func (s *Sink) Offer(ctx context.Context, ds []*stream.Delivery) error {
+	for _, d := range ds {
+		t, err := decodeTarget(d.Record)
+		if err != nil {
+			if err := s.bury(ctx, d.Record, err); err != nil {
+				return err
+			}
+			d.Done()
+			continue
+		}
+		if t == nil { // the key was deleted: nothing is decided by that
+			d.Done()
+			continue
+		}
+		ok, err := s.accept(ctx, t, d)
+		if !ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// accept holds one target. It is false when the partition was revoked meanwhile, or ctx ended.
+func (s *Sink) accept(ctx context.Context, t *event.PushTarget, d *stream.Delivery) (bool, error) {
+	id := partitionID{d.Topic.Name, d.Partition}
+	s.mu.Lock()
+	p := s.partitions[id]
+	if p == nil {
+		p = &partition{}
+		s.partitions[id] = p
+	}
+	for epoch := p.epoch; p.pending >= s.cfg().PendingPerPartition; {
+		changed := p.wait()
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("holding the target of %s/%s: %w", t.Account, t.ListingId, ctx.Err())
+		case <-changed:
+		}
+		s.mu.Lock()
+		if p.epoch != epoch {
+			s.mu.Unlock()
+			return false, nil
+		}
+	}
+	l := s.lanes[t.Account]
+	if l == nil {
+		l = s.nobody
+	}
+	done := l.add(p, item{target: t, offset: d.Offset, trace: bytes.Clone(d.Header(schemas.HeaderTrace)), done: d.Done})
+	s.mu.Unlock()
+	for _, f := range done {
+		f()
+	}
+	return true, nil
+}
+
+// Revoke implements stream.Executor.
+func (s *Sink) Revoke(ctx context.Context, topic string, id int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.partitions[partitionID{topic, id}]
+	if p == nil {
+		return
+	}
+	p.epoch++
+	for _, l := range s.lanes {
+		l.drop(p)
+	}
+	s.nobody.drop(p)
+	p.wake()
+	for p.busy > 0 {
+		changed := p.wait()
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			s.mu.Lock()
+			return
+		case <-changed:
+		}
+		s.mu.Lock()
+	}
+	// The entry is kept: partitions are few, and a late Done may still refer to it.
+}
+
+// decodeTarget returns nil without error for a tombstone.
+func decodeTarget(r *stream.Record) (*event.PushTarget, error) {
+	if len(r.Value) == 0 {
+		return nil, nil
+	}
+	t := &event.PushTarget{}
+	if err := t.UnmarshalVT(r.Value); err != nil {
+		return nil, fmt.Errorf("decoding the target: %w", err)
+	}
+	switch {
+	case t.Account == "" || t.ListingId == "":
+		return nil, fmt.Errorf("the target of key %.200q names no account or no listing", r.Key)
+	case t.Version == nil || t.Version.Epoch < 0 || t.Version.Number < 0:
+		return nil, fmt.Errorf("the target of %s/%s has no valid version", t.Account, t.ListingId)
+	case t.Quantity < 0:
+		return nil, fmt.Errorf("the target of %s/%s shows %d", t.Account, t.ListingId, t.Quantity)
+	}
+	return t, nil
+}
