@@ -103,9 +103,18 @@ func TestRedact(t *testing.T) {
 
 func TestRedactError(t *testing.T) {
 	inner := errors.New("refused")
-	err := RedactError(fmt.Errorf("pushing: %w", &url.Error{Op: "Post", URL: "https://a:geheim@b/c?d=geheim", Err: inner}))
-	if strings.Contains(err.Error(), "geheim") || !errors.Is(err, inner) {
-		t.Errorf("got %v", err)
+	call := &url.Error{Op: "Post", URL: "https://a:geheim@b/c?d=geheim", Err: inner}
+	for _, err := range []error{
+		call, fmt.Errorf("pushing: %w", call), errors.Join(io.EOF, fmt.Errorf("pushing: %w", call)),
+		fmt.Errorf("%w and %w", &url.Error{Op: "Get", URL: "/?geheim", Err: io.EOF}, call),
+	} {
+		got := RedactError(err)
+		if strings.Contains(got.Error(), "geheim") || !strings.Contains(got.Error(), `Post "https://b/c?d=…": refused`) || !errors.Is(got, inner) {
+			t.Errorf("%v became %v", err, got)
+		}
+	}
+	if RedactError(nil) != nil {
+		t.Error("no error became one")
 	}
 	if got := RedactError(inner); got != inner {
 		t.Errorf("another error became %v", got)

@@ -1,8 +1,8 @@
 package httpx
 
 import (
-	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -57,12 +57,41 @@ func redactQuery(raw string) string {
 	return strings.Join(parts, "&")
 }
 
-// RedactError is an error of http.Client with its address redacted: a *url.Error prints the
-// whole of it. The chain below is kept for errors.Is and errors.As.
+// RedactError is an error whose text has its addresses redacted: each *url.Error of
+// http.Client prints the whole of its own. The chain below is kept for errors.Is and errors.As.
 func RedactError(err error) error {
-	var u *url.Error
-	if !errors.As(err, &u) {
+	if err == nil {
+		return nil
+	}
+	text := redactChain(err, err.Error())
+	if text == err.Error() {
 		return err
 	}
-	return &url.Error{Op: u.Op, URL: Redact(u.URL), Err: u.Err}
+	return &redacted{text: text, err: err}
+}
+
+type redacted struct {
+	text string
+	err  error
+}
+
+func (r *redacted) Error() string { return r.text }
+func (r *redacted) Unwrap() error { return r.err }
+
+// redactChain replaces the address of each *url.Error in the tree of an error.
+func redactChain(err error, text string) string {
+	if u, ok := err.(*url.Error); ok { //nolint:errorlint // each level is looked at by itself
+		text = strings.ReplaceAll(text, strconv.Quote(u.URL), strconv.Quote(Redact(u.URL)))
+	}
+	switch next := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() error }:
+		if inner := next.Unwrap(); inner != nil {
+			text = redactChain(inner, text)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range next.Unwrap() {
+			text = redactChain(inner, text)
+		}
+	}
+	return text
 }
