@@ -981,8 +981,10 @@ type Listing struct {
 	FormerSkus []string `protobuf:"bytes,20,rep,name=former_skus,json=formerSkus,proto3" json:"former_skus,omitempty"`
 	// Bit n is set when the entry "wait/<account>/<listing>/<n>" holds further waiting orders.
 	WaitingSpilled uint64 `protobuf:"fixed64,21,opt,name=waiting_spilled,json=waitingSpilled,proto3" json:"waiting_spilled,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Index entries that may still name this listing for what it no longer is.
+	Stale         []string `protobuf:"bytes,22,rep,name=stale,proto3" json:"stale,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Listing) Reset() {
@@ -1162,6 +1164,13 @@ func (x *Listing) GetWaitingSpilled() uint64 {
 	return 0
 }
 
+func (x *Listing) GetStale() []string {
+	if x != nil {
+		return x.Stale
+	}
+	return nil
+}
+
 // CatalogEntry is one line of the catalog room's index (topic catalog.index, compacted):
 // which SKU an identifier means, a mapping that somebody made, or what is awaited.
 type CatalogEntry struct {
@@ -1178,7 +1187,9 @@ type CatalogEntry struct {
 	// SKU; those that have theirs through an identifier prove nothing and name none.
 	Members []*CatalogMember `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
 	// Of a product: when its newest snapshot was made.
-	UpdatedMs     int64 `protobuf:"varint,7,opt,name=updated_ms,json=updatedMs,proto3" json:"updated_ms,omitempty"`
+	UpdatedMs int64 `protobuf:"varint,7,opt,name=updated_ms,json=updatedMs,proto3" json:"updated_ms,omitempty"`
+	// Of a product: listings that are gone from it, and have not been looked at since.
+	Leaving       []string `protobuf:"bytes,8,rep,name=leaving,proto3" json:"leaving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1262,11 +1273,20 @@ func (x *CatalogEntry) GetUpdatedMs() int64 {
 	return 0
 }
 
+func (x *CatalogEntry) GetLeaving() []string {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
 type CatalogMember struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// account/listing.
-	Listing       string `protobuf:"bytes,1,opt,name=listing,proto3" json:"listing,omitempty"`
-	Sku           string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	Listing string `protobuf:"bytes,1,opt,name=listing,proto3" json:"listing,omitempty"`
+	Sku     string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	// Units of the SKU in what carries the identifier.
+	Multiplier    int64 `protobuf:"varint,3,opt,name=multiplier,proto3" json:"multiplier,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1313,6 +1333,13 @@ func (x *CatalogMember) GetSku() string {
 		return x.Sku
 	}
 	return ""
+}
+
+func (x *CatalogMember) GetMultiplier() int64 {
+	if x != nil {
+		return x.Multiplier
+	}
+	return 0
 }
 
 var File_crossdock_v1_catalog_proto protoreflect.FileDescriptor
@@ -1396,7 +1423,7 @@ const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"max_listed\x18\x03 \x01(\x03R\tmaxListed\x12\x19\n" +
 	"\bpause_at\x18\x04 \x01(\x03R\apauseAt\x12\x1b\n" +
-	"\tresume_at\x18\x05 \x01(\x03R\bresumeAt\"\x84\x06\n" +
+	"\tresume_at\x18\x05 \x01(\x03R\bresumeAt\"\x9a\x06\n" +
 	"\aListing\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x0e\n" +
@@ -1424,7 +1451,8 @@ const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\flink_version\x18\x13 \x01(\v2\x15.crossdock.v1.VersionR\vlinkVersion\x12\x1f\n" +
 	"\vformer_skus\x18\x14 \x03(\tR\n" +
 	"formerSkus\x12'\n" +
-	"\x0fwaiting_spilled\x18\x15 \x01(\x06R\x0ewaitingSpilled\"\x91\x02\n" +
+	"\x0fwaiting_spilled\x18\x15 \x01(\x06R\x0ewaitingSpilled\x12\x14\n" +
+	"\x05stale\x18\x16 \x03(\tR\x05stale\"\xab\x02\n" +
 	"\fCatalogEntry\x12\x12\n" +
 	"\x04skus\x18\x01 \x03(\tR\x04skus\x12/\n" +
 	"\amapping\x18\x02 \x01(\v2\x15.crossdock.v1.MappingR\amapping\x120\n" +
@@ -1433,10 +1461,14 @@ const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\blistings\x18\x05 \x03(\tR\blistings\x125\n" +
 	"\amembers\x18\x06 \x03(\v2\x1b.crossdock.v1.CatalogMemberR\amembers\x12\x1d\n" +
 	"\n" +
-	"updated_ms\x18\a \x01(\x03R\tupdatedMs\";\n" +
+	"updated_ms\x18\a \x01(\x03R\tupdatedMs\x12\x18\n" +
+	"\aleaving\x18\b \x03(\tR\aleaving\"[\n" +
 	"\rCatalogMember\x12\x18\n" +
 	"\alisting\x18\x01 \x01(\tR\alisting\x12\x10\n" +
-	"\x03sku\x18\x02 \x01(\tR\x03sku*\x98\x01\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1e\n" +
+	"\n" +
+	"multiplier\x18\x03 \x01(\x03R\n" +
+	"multiplier*\x98\x01\n" +
 	"\x0eIdentifierKind\x12\x1f\n" +
 	"\x1bIDENTIFIER_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14IDENTIFIER_KIND_GTIN\x10\x01\x12\x18\n" +

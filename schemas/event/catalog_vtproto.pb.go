@@ -360,6 +360,11 @@ func (m *Listing) CloneVT() *Listing {
 		copy(tmpContainer, rhs)
 		r.FormerSkus = tmpContainer
 	}
+	if rhs := m.Stale; rhs != nil {
+		tmpContainer := make([]string, len(rhs))
+		copy(tmpContainer, rhs)
+		r.Stale = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -401,6 +406,11 @@ func (m *CatalogEntry) CloneVT() *CatalogEntry {
 		}
 		r.Members = tmpContainer
 	}
+	if rhs := m.Leaving; rhs != nil {
+		tmpContainer := make([]string, len(rhs))
+		copy(tmpContainer, rhs)
+		r.Leaving = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -419,6 +429,7 @@ func (m *CatalogMember) CloneVT() *CatalogMember {
 	r := new(CatalogMember)
 	r.Listing = m.Listing
 	r.Sku = m.Sku
+	r.Multiplier = m.Multiplier
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -1043,6 +1054,15 @@ func (this *Listing) EqualVT(that *Listing) bool {
 	if this.WaitingSpilled != that.WaitingSpilled {
 		return false
 	}
+	if len(this.Stale) != len(that.Stale) {
+		return false
+	}
+	for i, vx := range this.Stale {
+		vy := that.Stale[i]
+		if vx != vy {
+			return false
+		}
+	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
 
@@ -1112,6 +1132,15 @@ func (this *CatalogEntry) EqualVT(that *CatalogEntry) bool {
 	if this.UpdatedMs != that.UpdatedMs {
 		return false
 	}
+	if len(this.Leaving) != len(that.Leaving) {
+		return false
+	}
+	for i, vx := range this.Leaving {
+		vy := that.Leaving[i]
+		if vx != vy {
+			return false
+		}
+	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
 
@@ -1132,6 +1161,9 @@ func (this *CatalogMember) EqualVT(that *CatalogMember) bool {
 		return false
 	}
 	if this.Sku != that.Sku {
+		return false
+	}
+	if this.Multiplier != that.Multiplier {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -2028,6 +2060,17 @@ func (m *Listing) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Stale) > 0 {
+		for iNdEx := len(m.Stale) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Stale[iNdEx])
+			copy(dAtA[i:], m.Stale[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Stale[iNdEx])))
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0xb2
+		}
+	}
 	if m.WaitingSpilled != 0 {
 		i -= 8
 		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.WaitingSpilled))
@@ -2249,6 +2292,15 @@ func (m *CatalogEntry) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Leaving) > 0 {
+		for iNdEx := len(m.Leaving) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Leaving[iNdEx])
+			copy(dAtA[i:], m.Leaving[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Leaving[iNdEx])))
+			i--
+			dAtA[i] = 0x42
+		}
+	}
 	if m.UpdatedMs != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.UpdatedMs))
 		i--
@@ -2345,6 +2397,11 @@ func (m *CatalogMember) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Multiplier != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Multiplier))
+		i--
+		dAtA[i] = 0x18
 	}
 	if len(m.Sku) > 0 {
 		i -= len(m.Sku)
@@ -2835,6 +2892,12 @@ func (m *Listing) SizeVT() (n int) {
 	if m.WaitingSpilled != 0 {
 		n += 10
 	}
+	if len(m.Stale) > 0 {
+		for _, s := range m.Stale {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2880,6 +2943,12 @@ func (m *CatalogEntry) SizeVT() (n int) {
 	if m.UpdatedMs != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.UpdatedMs))
 	}
+	if len(m.Leaving) > 0 {
+		for _, s := range m.Leaving {
+			l = len(s)
+			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2897,6 +2966,9 @@ func (m *CatalogMember) SizeVT() (n int) {
 	l = len(m.Sku)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Multiplier != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Multiplier))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5735,6 +5807,38 @@ func (m *Listing) UnmarshalVT(dAtA []byte) error {
 			}
 			m.WaitingSpilled = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
 			iNdEx += 8
+		case 22:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stale", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Stale = append(m.Stale, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6007,6 +6111,38 @@ func (m *CatalogEntry) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaving", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Leaving = append(m.Leaving, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6122,6 +6258,25 @@ func (m *CatalogMember) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Sku = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Multiplier", wireType)
+			}
+			m.Multiplier = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Multiplier |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
