@@ -76,7 +76,8 @@ var (
 	StockClaims  = Topic{Name: "stock.claims.v1", Key: "SKU|warehouse|move", Value: "Claim", Width: Wide, Cleanup: Compact, MinCompactionLag: lag}
 	PushTargets  = Topic{Name: "push.targets.v1", Key: "account/listing", Value: "PushTarget", Width: Wide, Stateful: true, Cleanup: Compact, MinCompactionLag: lag}
 	Valuations   = Topic{Name: "fx.valuations.v1", Key: "subject", Value: "Valuation", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
-	RateDays     = Topic{Name: "fx.rates.v1", Key: "source/date", Value: "RateDay", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
+	RateDays     = Topic{Name: "fx.rates.v1", Key: "source/date/partition", Value: "RateDay", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
+	FxWaiting    = Topic{Name: "fx.waiting.v1", Key: "partition/date/chunk", Value: "FxWaiting", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 )
 
 // Facts that nobody folds: they are read once by the sinks.
@@ -102,7 +103,7 @@ func Topics() []Topic {
 	all := []Topic{
 		RawOrders, RawProducts, RawInventory, RawStock, RawRates,
 		OrdersIn, CatalogIn, StockIn, FxIn,
-		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Valuations, RateDays,
+		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Valuations, RateDays, FxWaiting,
 		PushOutcomes, InventoryObserved, StockAlarms, StockAdjustments, StockReturns, Alerts,
 	}
 	for _, s := range Stages {

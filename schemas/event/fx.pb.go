@@ -29,6 +29,7 @@ type FxInput struct {
 	//
 	//	*FxInput_Valuable
 	//	*FxInput_Rates
+	//	*FxInput_LookAgain
 	Input         isFxInput_Input `protobuf_oneof:"input"`
 	EventId       []byte          `protobuf:"bytes,15,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -90,6 +91,15 @@ func (x *FxInput) GetRates() *RateDay {
 	return nil
 }
 
+func (x *FxInput) GetLookAgain() *LookAgain {
+	if x != nil {
+		if x, ok := x.Input.(*FxInput_LookAgain); ok {
+			return x.LookAgain
+		}
+	}
+	return nil
+}
+
 func (x *FxInput) GetEventId() []byte {
 	if x != nil {
 		return x.EventId
@@ -109,9 +119,15 @@ type FxInput_Rates struct {
 	Rates *RateDay `protobuf:"bytes,2,opt,name=rates,proto3,oneof"`
 }
 
+type FxInput_LookAgain struct {
+	LookAgain *LookAgain `protobuf:"bytes,3,opt,name=look_again,json=lookAgain,proto3,oneof"`
+}
+
 func (*FxInput_Valuable) isFxInput_Input() {}
 
 func (*FxInput_Rates) isFxInput_Input() {}
+
+func (*FxInput_LookAgain) isFxInput_Input() {}
 
 // Valuable is an amount that wants a value in the reporting currency.
 type Valuable struct {
@@ -183,6 +199,176 @@ func (x *Valuable) GetOccurredMs() int64 {
 	return 0
 }
 
+// LookAgain is the fx room's note to itself: handle again what waits for this day.
+type LookAgain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Date          string                 `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"`
+	Chunk         int32                  `protobuf:"varint,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookAgain) Reset() {
+	*x = LookAgain{}
+	mi := &file_crossdock_v1_fx_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookAgain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookAgain) ProtoMessage() {}
+
+func (x *LookAgain) ProtoReflect() protoreflect.Message {
+	mi := &file_crossdock_v1_fx_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
+func (*LookAgain) Descriptor() ([]byte, []int) {
+	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LookAgain) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *LookAgain) GetChunk() int32 {
+	if x != nil {
+		return x.Chunk
+	}
+	return 0
+}
+
+// FxWaiting is one entry of what waits in the fx room for rates (topic fx.waiting, compacted):
+// "<partition>/days" says which lists there are, "<partition>/<date>/<chunk>" is a list.
+type FxWaiting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Days  []*WaitingDay          `protobuf:"bytes,1,rep,name=days,proto3" json:"days,omitempty"`
+	// The newest day of rates that came, YYYY-MM-DD.
+	Latest        string      `protobuf:"bytes,2,opt,name=latest,proto3" json:"latest,omitempty"`
+	Valuables     []*Valuable `protobuf:"bytes,3,rep,name=valuables,proto3" json:"valuables,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FxWaiting) Reset() {
+	*x = FxWaiting{}
+	mi := &file_crossdock_v1_fx_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FxWaiting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FxWaiting) ProtoMessage() {}
+
+func (x *FxWaiting) ProtoReflect() protoreflect.Message {
+	mi := &file_crossdock_v1_fx_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FxWaiting.ProtoReflect.Descriptor instead.
+func (*FxWaiting) Descriptor() ([]byte, []int) {
+	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FxWaiting) GetDays() []*WaitingDay {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *FxWaiting) GetLatest() string {
+	if x != nil {
+		return x.Latest
+	}
+	return ""
+}
+
+func (x *FxWaiting) GetValuables() []*Valuable {
+	if x != nil {
+		return x.Valuables
+	}
+	return nil
+}
+
+type WaitingDay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// YYYY-MM-DD of the rates that are wanted first.
+	Date string `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"`
+	// Chunks with a list that is not empty, one bit each.
+	Chunks        []uint64 `protobuf:"fixed64,2,rep,packed,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitingDay) Reset() {
+	*x = WaitingDay{}
+	mi := &file_crossdock_v1_fx_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitingDay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitingDay) ProtoMessage() {}
+
+func (x *WaitingDay) ProtoReflect() protoreflect.Message {
+	mi := &file_crossdock_v1_fx_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitingDay.ProtoReflect.Descriptor instead.
+func (*WaitingDay) Descriptor() ([]byte, []int) {
+	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *WaitingDay) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *WaitingDay) GetChunks() []uint64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
 // RateDay is all that one source published for one day: units of each currency for one
 // unit of base.
 type RateDay struct {
@@ -199,7 +385,7 @@ type RateDay struct {
 
 func (x *RateDay) Reset() {
 	*x = RateDay{}
-	mi := &file_crossdock_v1_fx_proto_msgTypes[2]
+	mi := &file_crossdock_v1_fx_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +397,7 @@ func (x *RateDay) String() string {
 func (*RateDay) ProtoMessage() {}
 
 func (x *RateDay) ProtoReflect() protoreflect.Message {
-	mi := &file_crossdock_v1_fx_proto_msgTypes[2]
+	mi := &file_crossdock_v1_fx_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +410,7 @@ func (x *RateDay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateDay.ProtoReflect.Descriptor instead.
 func (*RateDay) Descriptor() ([]byte, []int) {
-	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{2}
+	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RateDay) GetSource() string {
@@ -273,7 +459,7 @@ type Rate struct {
 
 func (x *Rate) Reset() {
 	*x = Rate{}
-	mi := &file_crossdock_v1_fx_proto_msgTypes[3]
+	mi := &file_crossdock_v1_fx_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +471,7 @@ func (x *Rate) String() string {
 func (*Rate) ProtoMessage() {}
 
 func (x *Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_crossdock_v1_fx_proto_msgTypes[3]
+	mi := &file_crossdock_v1_fx_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +484,7 @@ func (x *Rate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rate.ProtoReflect.Descriptor instead.
 func (*Rate) Descriptor() ([]byte, []int) {
-	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{3}
+	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Rate) GetCurrency() string {
@@ -338,7 +524,7 @@ type Valuation struct {
 
 func (x *Valuation) Reset() {
 	*x = Valuation{}
-	mi := &file_crossdock_v1_fx_proto_msgTypes[4]
+	mi := &file_crossdock_v1_fx_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +536,7 @@ func (x *Valuation) String() string {
 func (*Valuation) ProtoMessage() {}
 
 func (x *Valuation) ProtoReflect() protoreflect.Message {
-	mi := &file_crossdock_v1_fx_proto_msgTypes[4]
+	mi := &file_crossdock_v1_fx_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +549,7 @@ func (x *Valuation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Valuation.ProtoReflect.Descriptor instead.
 func (*Valuation) Descriptor() ([]byte, []int) {
-	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{4}
+	return file_crossdock_v1_fx_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Valuation) GetSubject() string {
@@ -447,10 +633,12 @@ var File_crossdock_v1_fx_proto protoreflect.FileDescriptor
 
 const file_crossdock_v1_fx_proto_rawDesc = "" +
 	"\n" +
-	"\x15crossdock/v1/fx.proto\x12\fcrossdock.v1\x1a\x19crossdock/v1/common.proto\"\x92\x01\n" +
+	"\x15crossdock/v1/fx.proto\x12\fcrossdock.v1\x1a\x19crossdock/v1/common.proto\"\xcc\x01\n" +
 	"\aFxInput\x124\n" +
 	"\bvaluable\x18\x01 \x01(\v2\x16.crossdock.v1.ValuableH\x00R\bvaluable\x12-\n" +
-	"\x05rates\x18\x02 \x01(\v2\x15.crossdock.v1.RateDayH\x00R\x05rates\x12\x19\n" +
+	"\x05rates\x18\x02 \x01(\v2\x15.crossdock.v1.RateDayH\x00R\x05rates\x128\n" +
+	"\n" +
+	"look_again\x18\x03 \x01(\v2\x17.crossdock.v1.LookAgainH\x00R\tlookAgain\x12\x19\n" +
 	"\bevent_id\x18\x0f \x01(\fR\aeventIdB\a\n" +
 	"\x05input\"\xa3\x01\n" +
 	"\bValuable\x12\x18\n" +
@@ -458,7 +646,18 @@ const file_crossdock_v1_fx_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\v2\x15.crossdock.v1.VersionR\aversion\x12+\n" +
 	"\x06amount\x18\x03 \x01(\v2\x13.crossdock.v1.MoneyR\x06amount\x12\x1f\n" +
 	"\voccurred_ms\x18\x04 \x01(\x03R\n" +
-	"occurredMs\"\xa1\x01\n" +
+	"occurredMs\"5\n" +
+	"\tLookAgain\x12\x12\n" +
+	"\x04date\x18\x01 \x01(\tR\x04date\x12\x14\n" +
+	"\x05chunk\x18\x02 \x01(\x05R\x05chunk\"\x87\x01\n" +
+	"\tFxWaiting\x12,\n" +
+	"\x04days\x18\x01 \x03(\v2\x18.crossdock.v1.WaitingDayR\x04days\x12\x16\n" +
+	"\x06latest\x18\x02 \x01(\tR\x06latest\x124\n" +
+	"\tvaluables\x18\x03 \x03(\v2\x16.crossdock.v1.ValuableR\tvaluables\"8\n" +
+	"\n" +
+	"WaitingDay\x12\x12\n" +
+	"\x04date\x18\x01 \x01(\tR\x04date\x12\x16\n" +
+	"\x06chunks\x18\x02 \x03(\x06R\x06chunks\"\xa1\x01\n" +
 	"\aRateDay\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\tR\x04base\x12\x12\n" +
@@ -495,36 +694,42 @@ func file_crossdock_v1_fx_proto_rawDescGZIP() []byte {
 	return file_crossdock_v1_fx_proto_rawDescData
 }
 
-var file_crossdock_v1_fx_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_crossdock_v1_fx_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_crossdock_v1_fx_proto_goTypes = []any{
-	(*FxInput)(nil),   // 0: crossdock.v1.FxInput
-	(*Valuable)(nil),  // 1: crossdock.v1.Valuable
-	(*RateDay)(nil),   // 2: crossdock.v1.RateDay
-	(*Rate)(nil),      // 3: crossdock.v1.Rate
-	(*Valuation)(nil), // 4: crossdock.v1.Valuation
-	(*Version)(nil),   // 5: crossdock.v1.Version
-	(*Money)(nil),     // 6: crossdock.v1.Money
-	(*Origin)(nil),    // 7: crossdock.v1.Origin
-	(*Decimal)(nil),   // 8: crossdock.v1.Decimal
+	(*FxInput)(nil),    // 0: crossdock.v1.FxInput
+	(*Valuable)(nil),   // 1: crossdock.v1.Valuable
+	(*LookAgain)(nil),  // 2: crossdock.v1.LookAgain
+	(*FxWaiting)(nil),  // 3: crossdock.v1.FxWaiting
+	(*WaitingDay)(nil), // 4: crossdock.v1.WaitingDay
+	(*RateDay)(nil),    // 5: crossdock.v1.RateDay
+	(*Rate)(nil),       // 6: crossdock.v1.Rate
+	(*Valuation)(nil),  // 7: crossdock.v1.Valuation
+	(*Version)(nil),    // 8: crossdock.v1.Version
+	(*Money)(nil),      // 9: crossdock.v1.Money
+	(*Origin)(nil),     // 10: crossdock.v1.Origin
+	(*Decimal)(nil),    // 11: crossdock.v1.Decimal
 }
 var file_crossdock_v1_fx_proto_depIdxs = []int32{
 	1,  // 0: crossdock.v1.FxInput.valuable:type_name -> crossdock.v1.Valuable
-	2,  // 1: crossdock.v1.FxInput.rates:type_name -> crossdock.v1.RateDay
-	5,  // 2: crossdock.v1.Valuable.version:type_name -> crossdock.v1.Version
-	6,  // 3: crossdock.v1.Valuable.amount:type_name -> crossdock.v1.Money
-	3,  // 4: crossdock.v1.RateDay.rates:type_name -> crossdock.v1.Rate
-	7,  // 5: crossdock.v1.RateDay.origin:type_name -> crossdock.v1.Origin
-	8,  // 6: crossdock.v1.Rate.value:type_name -> crossdock.v1.Decimal
-	5,  // 7: crossdock.v1.Valuation.version:type_name -> crossdock.v1.Version
-	6,  // 8: crossdock.v1.Valuation.amount:type_name -> crossdock.v1.Money
-	6,  // 9: crossdock.v1.Valuation.reporting:type_name -> crossdock.v1.Money
-	8,  // 10: crossdock.v1.Valuation.from_rate:type_name -> crossdock.v1.Decimal
-	8,  // 11: crossdock.v1.Valuation.to_rate:type_name -> crossdock.v1.Decimal
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	5,  // 1: crossdock.v1.FxInput.rates:type_name -> crossdock.v1.RateDay
+	2,  // 2: crossdock.v1.FxInput.look_again:type_name -> crossdock.v1.LookAgain
+	8,  // 3: crossdock.v1.Valuable.version:type_name -> crossdock.v1.Version
+	9,  // 4: crossdock.v1.Valuable.amount:type_name -> crossdock.v1.Money
+	4,  // 5: crossdock.v1.FxWaiting.days:type_name -> crossdock.v1.WaitingDay
+	1,  // 6: crossdock.v1.FxWaiting.valuables:type_name -> crossdock.v1.Valuable
+	6,  // 7: crossdock.v1.RateDay.rates:type_name -> crossdock.v1.Rate
+	10, // 8: crossdock.v1.RateDay.origin:type_name -> crossdock.v1.Origin
+	11, // 9: crossdock.v1.Rate.value:type_name -> crossdock.v1.Decimal
+	8,  // 10: crossdock.v1.Valuation.version:type_name -> crossdock.v1.Version
+	9,  // 11: crossdock.v1.Valuation.amount:type_name -> crossdock.v1.Money
+	9,  // 12: crossdock.v1.Valuation.reporting:type_name -> crossdock.v1.Money
+	11, // 13: crossdock.v1.Valuation.from_rate:type_name -> crossdock.v1.Decimal
+	11, // 14: crossdock.v1.Valuation.to_rate:type_name -> crossdock.v1.Decimal
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_crossdock_v1_fx_proto_init() }
@@ -536,6 +741,7 @@ func file_crossdock_v1_fx_proto_init() {
 	file_crossdock_v1_fx_proto_msgTypes[0].OneofWrappers = []any{
 		(*FxInput_Valuable)(nil),
 		(*FxInput_Rates)(nil),
+		(*FxInput_LookAgain)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -543,7 +749,7 @@ func file_crossdock_v1_fx_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crossdock_v1_fx_proto_rawDesc), len(file_crossdock_v1_fx_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
