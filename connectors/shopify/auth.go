@@ -1,0 +1,219 @@
+package shopify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/internal/httpx"
+)
+
+// auth hands out access tokens. One refresh is in flight at a time, in this process by mu
+// and over all processes by the token store's lock; a token is saved before it is used,
+// because the one before it is dead by then.
+// https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens
+type auth struct {
+	cfg  Config
+	base string
+	http *http.Client
+	deps connectors.Deps
+
+	mu sync.Mutex
+	// held is the newest token known here. unsaved: it was given by Shopify but the store
+	// did not take it yet; it must not be used and must not be lost.
+	held    *tokens
+	unsaved bool
+}
+
+// tokens is what the store keeps, with the pair before it: should an answer turn out to be
+// wrong, an operator still finds the last pair that worked.
+type tokens struct {
+	Access   string    `json:"access"`
+	Refresh  string    `json:"refresh,omitempty"`
+	Expires  time.Time `json:"expires"`
+	Previous *tokens   `json:"previous,omitempty"`
+}
+
+// Lifetimes that are assumed when an answer tells none, and how long before its end a token
+// is not used any more.
+const (
+	offlineLife     = 55 * time.Minute
+	credentialsLife = 23 * time.Hour
+	margin          = time.Minute
+)
+
+func (a *auth) name() string { return "shopify/" + a.deps.Account }
+
+// token returns an access token that is good for a while. stale is a token that Shopify has
+// just refused: it is not handed out again.
+func (a *auth) token(ctx context.Context, stale string) (string, error) {
+	if a.cfg.Auth == AuthAccessToken {
+		text, err := a.cfg.AccessToken.Resolve()
+		if err != nil {
+			return "", fmt.Errorf("reading access_token: %w", err)
+		}
+		if text == stale {
+			return "", fmt.Errorf("%w: Shopify refuses the access token: make a new one and put it where access_token points", connectors.ErrNeedsAuthorisation)
+		}
+		return text, nil
+	}
+	// Everybody waits here for the one that refreshes.
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.unsaved && a.good(a.held, stale) {
+		return a.held.Access, nil
+	}
+	unlock, err := a.deps.Tokens.Lock(ctx, a.name())
+	if err != nil {
+		return "", fmt.Errorf("locking the token of %s: %w", a.deps.Account, err)
+	}
+	defer unlock()
+	if !a.unsaved {
+		stored, err := a.load(ctx)
+		if err != nil {
+			return "", err
+		}
+		// Another process may have refreshed while we waited.
+		if a.held = stored; a.good(stored, stale) {
+			return stored.Access, nil
+		}
+		if a.held, err = a.refresh(ctx, stored); err != nil {
+			a.held = stored
+			return "", err
+		}
+		a.unsaved = true
+	}
+	if err := a.save(ctx, a.held); err != nil {
+		return "", err
+	}
+	a.unsaved = false
+	return a.held.Access, nil
+}
+
+func (a *auth) good(t *tokens, stale string) bool {
+	return t != nil && t.Access != "" && t.Access != stale && a.deps.Now().Add(margin).Before(t.Expires)
+}
+
+func (a *auth) load(ctx context.Context) (*tokens, error) {
+	b, err := a.deps.Tokens.Load(ctx, a.name())
+	if err != nil {
+		return nil, fmt.Errorf("loading the token of %s: %w", a.deps.Account, err)
+	}
+	if b == nil {
+		return nil, nil
+	}
+	t := &tokens{}
+	if err := json.Unmarshal(b, t); err != nil {
+		// The content is a secret: the decoder's words are not repeated.
+		return nil, fmt.Errorf("%w: the stored token of %s cannot be read: delete it and authorise the shop again", connectors.ErrNeedsAuthorisation, a.deps.Account)
+	}
+	return t, nil
+}
+
+func (a *auth) save(ctx context.Context, t *tokens) error {
+	b, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encoding the token of %s: %w", a.deps.Account, err)
+	}
+	if err := a.deps.Tokens.Save(ctx, a.name(), b); err != nil {
+		return fmt.Errorf("saving the token of %s: %w", a.deps.Account, err)
+	}
+	return nil
+}
+
+// refresh asks Shopify for a new token.
+func (a *auth) refresh(ctx context.Context, old *tokens) (*tokens, error) {
+	secret, err := a.cfg.ClientSecret.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("reading client_secret: %w", err)
+	}
+	form := url.Values{"client_id": {a.cfg.ClientID}, "client_secret": {secret}}
+	life := credentialsLife
+	var spent string
+	if a.cfg.Auth == AuthOfflineToken {
+		life = offlineLife
+		if spent, err = a.refreshToken(old); err != nil {
+			return nil, err
+		}
+		form.Set("grant_type", "refresh_token")
+		form.Set("refresh_token", spent)
+	} else {
+		form.Set("grant_type", "client_credentials")
+	}
+	asked := a.deps.Now()
+	answer, err := a.ask(ctx, form)
+	if err != nil {
+		return nil, err
+	}
+	fresh := &tokens{Access: answer.Access, Refresh: answer.Refresh, Expires: asked.Add(life)}
+	if answer.ExpiresIn > 0 {
+		fresh.Expires = asked.Add(time.Duration(answer.ExpiresIn) * time.Second)
+	}
+	if a.cfg.Auth == AuthOfflineToken && fresh.Refresh == "" {
+		fresh.Refresh = spent // not rotated this time
+	}
+	if old != nil {
+		fresh.Previous = &tokens{Access: old.Access, Refresh: old.Refresh, Expires: old.Expires}
+	} else if spent != "" {
+		fresh.Previous = &tokens{Refresh: spent}
+	}
+	return fresh, nil
+}
+
+// refreshToken is the stored one; the configured one begins the chain.
+func (a *auth) refreshToken(old *tokens) (string, error) {
+	if old != nil && old.Refresh != "" {
+		return old.Refresh, nil
+	}
+	text, err := a.cfg.RefreshToken.Resolve()
+	if err != nil {
+		return "", fmt.Errorf("reading refresh_token: %w", err)
+	}
+	return text, nil
+}
+
+type tokenAnswer struct {
+	Access    string `json:"access_token"`
+	Refresh   string `json:"refresh_token"`
+	ExpiresIn int64  `json:"expires_in"`
+	Error     string `json:"error"`
+}
+
+func (a *auth) ask(ctx context.Context, form url.Values) (*tokenAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.CallTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+"/admin/oauth/access_token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, fmt.Errorf("asking for a token: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("asking for a token: %w", httpx.RedactError(err))
+	}
+	body, err := httpx.ReadBody(resp, 1<<20)
+	if err != nil {
+		return nil, fmt.Errorf("asking for a token: %w", err)
+	}
+	var answer tokenAnswer
+	decoded := json.Unmarshal(body, &answer) == nil
+	switch {
+	case resp.StatusCode == http.StatusOK && decoded && answer.Access != "":
+		return &answer, nil
+	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return nil, fmt.Errorf("%w: Shopify refuses a token for %s (%d %s): check client_id and client_secret, or install the app again",
+			connectors.ErrNeedsAuthorisation, a.cfg.Shop, resp.StatusCode, clip(answer.Error))
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return nil, &connectors.RetryAfterError{After: retryAfter(resp.Header, time.Second), Err: errors.New("asking for a token: too many requests")}
+	default:
+		return nil, fmt.Errorf("asking for a token: Shopify answered %d %s, no token", resp.StatusCode, resp.Header.Get("Content-Type"))
+	}
+}

@@ -1,0 +1,484 @@
+package shopify
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/helloword/crossdock/connectors"
+)
+
+// maxDepth bounds the nesting of a document; Shopify's deepest answer needs 12.
+const maxDepth = 40
+
+// reader is a strict pull parser over one JSON document. It is here, instead of a decoder
+// into structs or a tree, because it stands on every order's path: it makes no tree, keeps
+// numbers as text (an id of 64 bits and a price never become a float), and gives strings
+// that share the document's memory.
+//
+// Errors stick: after the first one every method returns zero values and next and more
+// return false, so that a caller reads straight on and looks at err once. An error names
+// the path and wraps ErrMalformed. Values that are read are checked for duplicate keys by
+// once; values that nobody reads are checked for grammar only.
+type reader struct {
+	s    string
+	i    int
+	err  error
+	deep int // open objects and arrays
+	path [maxDepth]step
+}
+
+// step is one open object (key is the member being read) or array (count its elements).
+type step struct {
+	key   string
+	count int
+}
+
+// newReader takes the bytes over as a string: one copy instead of one for every value, and
+// nobody can change them under us.
+func newReader(body []byte) *reader { return newReaderString(string(body)) }
+
+func newReaderString(s string) *reader {
+	r := &reader{s: s}
+	if !utf8.ValidString(s) {
+		r.fail("the document is not valid UTF-8")
+	}
+	return r
+}
+
+func (r *reader) fail(format string, args ...any) {
+	if r.err != nil {
+		return
+	}
+	r.err = fmt.Errorf("%w: at %s (byte %d): %s", connectors.ErrMalformed, r.where(), r.i, fmt.Sprintf(format, args...))
+	r.i = len(r.s)
+}
+
+// where is the JSON path of what is being read.
+func (r *reader) where() string {
+	b := []byte{'$'}
+	for _, s := range r.path[:min(r.deep, maxDepth)] {
+		switch {
+		case s.key != "":
+			b = append(b, '.')
+			b = append(b, clip(s.key)...)
+		case s.count > 0:
+			b = append(b, '[')
+			b = strconv.AppendInt(b, int64(s.count-1), 10)
+			b = append(b, ']')
+		}
+	}
+	return string(b)
+}
+
+// clip bounds what an error repeats of its input.
+func clip(s string) string {
+	if len(s) > 40 {
+		return strings.ToValidUTF8(s[:40], "") + "…"
+	}
+	return s
+}
+
+// peek skips white space and returns the next byte, 0 at the end.
+func (r *reader) peek() byte {
+	for r.i < len(r.s) {
+		switch c := r.s[r.i]; c {
+		case ' ', '\n', '\r', '\t':
+			r.i++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// null consumes a null.
+func (r *reader) null() bool {
+	if r.peek() != 'n' {
+		return false
+	}
+	return r.literal("null")
+}
+
+func (r *reader) literal(word string) bool {
+	if !strings.HasPrefix(r.s[r.i:], word) {
+		r.unexpected("a value")
+		return false
+	}
+	r.i += len(word)
+	return true
+}
+
+func (r *reader) unexpected(want string) {
+	if r.i >= len(r.s) {
+		r.fail("the document ends where %s should be", want)
+		return
+	}
+	r.fail("%q where %s should be", r.s[r.i], want)
+}
+
+// object opens an object. It is false for null, and after an error.
+func (r *reader) object() bool { return r.open('{', "an object") }
+
+// array opens an array. It is false for null, and after an error.
+func (r *reader) array() bool { return r.open('[', "an array") }
+
+func (r *reader) open(c byte, want string) bool {
+	switch r.peek() {
+	case c:
+	case 'n':
+		r.literal("null")
+		return false
+	default:
+		r.unexpected(want)
+		return false
+	}
+	if r.deep == maxDepth {
+		r.fail("nested more than %d deep", maxDepth)
+		return false
+	}
+	r.i++
+	r.path[r.deep] = step{}
+	r.deep++
+	return true
+}
+
+// next moves to the next member of the open object; false closes it.
+func (r *reader) next() (key string, ok bool) {
+	if r.err != nil {
+		return "", false
+	}
+	top := &r.path[r.deep-1]
+	c := r.peek()
+	if c == '}' {
+		r.i++
+		r.deep--
+		return "", false
+	}
+	if top.count > 0 {
+		if c != ',' {
+			r.unexpected("a comma or }")
+			return "", false
+		}
+		r.i++
+		c = r.peek()
+	}
+	if c != '"' {
+		r.unexpected("a key")
+		return "", false
+	}
+	top.count++
+	key = r.quoted()
+	if r.peek() != ':' {
+		r.unexpected("a colon")
+		return "", false
+	}
+	r.i++
+	top.key = key
+	return key, r.err == nil
+}
+
+// more moves to the next element of the open array; false closes it.
+func (r *reader) more() bool {
+	if r.err != nil {
+		return false
+	}
+	top := &r.path[r.deep-1]
+	c := r.peek()
+	if c == ']' {
+		r.i++
+		r.deep--
+		return false
+	}
+	if top.count > 0 {
+		if c != ',' {
+			r.unexpected("a comma or ]")
+			return false
+		}
+		r.i++
+	}
+	top.count++
+	return true
+}
+
+// members marks which keys of one object have been read.
+type members uint64
+
+// once refuses a key that was read before: two values for one thing are no value.
+func (r *reader) once(m *members, bit uint) {
+	if *m&(1<<bit) != 0 {
+		r.fail("the key is there twice")
+	}
+	*m |= 1 << bit
+}
+
+// end says that nothing may follow.
+func (r *reader) end() {
+	r.peek()
+	if r.err == nil && r.i < len(r.s) {
+		r.unexpected("the end")
+	}
+}
+
+// str reads a string; null is "".
+func (r *reader) str() string {
+	switch r.peek() {
+	case '"':
+		return r.quoted()
+	case 'n':
+		r.literal("null")
+	default:
+		r.unexpected("a string")
+	}
+	return ""
+}
+
+// number reads a string or a number as text; null is "". Shopify writes some figures as one
+// and some as the other, and changes its mind between versions.
+func (r *reader) number() string {
+	c := r.peek()
+	if c == '-' || c-'0' <= 9 {
+		return r.digits()
+	}
+	return r.str()
+}
+
+// integer reads a whole number; null is 0.
+func (r *reader) integer() int64 {
+	text := r.number()
+	if text == "" {
+		return 0
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		r.fail("%q is not a whole number of 64 bits", clip(text))
+	}
+	return v
+}
+
+// id reads an identifier as decimal text: a number, digits in a string, or the end of a
+// global id such as "gid://shopify/Order/450789469". null is "".
+func (r *reader) id() string {
+	text := r.number()
+	if i := strings.LastIndexByte(text, '/'); i >= 0 && strings.HasPrefix(text, "gid://") {
+		text = text[i+1:]
+		// gid://shopify/InventoryLevel/1?inventory_item_id=2
+		text, _, _ = strings.Cut(text, "?")
+	} else if text == "" {
+		return ""
+	}
+	if len(text) == 0 || len(text) > 19 {
+		r.fail("%q is not an id", clip(text))
+		return ""
+	}
+	for i := range len(text) {
+		if text[i]-'0' > 9 {
+			r.fail("%q is not an id", clip(text))
+			return ""
+		}
+	}
+	return text
+}
+
+// boolean reads true or false; null is false.
+func (r *reader) boolean() bool {
+	switch r.peek() {
+	case 't':
+		return r.literal("true")
+	case 'f':
+		r.literal("false")
+	case 'n':
+		r.literal("null")
+	default:
+		r.unexpected("true or false")
+	}
+	return false
+}
+
+// raw returns the next value as it stands in the document.
+func (r *reader) raw() string {
+	r.peek()
+	from := r.i
+	r.skip()
+	if r.err != nil {
+		return ""
+	}
+	return r.s[from:r.i]
+}
+
+// skip passes over one value, checking its grammar.
+func (r *reader) skip() {
+	switch c := r.peek(); {
+	case c == '"':
+		r.pass()
+	case c == '{':
+		if !r.object() {
+			return
+		}
+		for _, ok := r.next(); ok; _, ok = r.next() {
+			r.skip()
+		}
+	case c == '[':
+		if !r.array() {
+			return
+		}
+		for r.more() {
+			r.skip()
+		}
+	case c == '-' || c-'0' <= 9:
+		r.digits()
+	case c == 't':
+		r.literal("true")
+	case c == 'f':
+		r.literal("false")
+	case c == 'n':
+		r.literal("null")
+	default:
+		r.unexpected("a value")
+	}
+}
+
+// digits reads a number by the grammar of RFC 8259.
+func (r *reader) digits() string {
+	s, from, i := r.s, r.i, r.i
+	if i < len(s) && s[i] == '-' {
+		i++
+	}
+	run := func() bool {
+		start := i
+		for i < len(s) && s[i]-'0' <= 9 {
+			i++
+		}
+		return i > start
+	}
+	first := i
+	ok := run() && (s[first] != '0' || i == first+1)
+	if ok && i < len(s) && s[i] == '.' {
+		i++
+		ok = run()
+	}
+	if ok && i < len(s) && (s[i] == 'e' || s[i] == 'E') {
+		if i++; i < len(s) && (s[i] == '+' || s[i] == '-') {
+			i++
+		}
+		ok = run()
+	}
+	r.i = i
+	if !ok {
+		r.unexpected("a digit")
+		return ""
+	}
+	return s[from:i]
+}
+
+// pass moves behind a string without looking at its text.
+func (r *reader) pass() { r.scan() }
+
+// scan finds the end of a string; escaped says that its text has to be decoded.
+func (r *reader) scan() (text string, escaped bool) {
+	s := r.s
+	i := r.i + 1
+	for i < len(s) {
+		switch c := s[i]; {
+		case c == '"':
+			text = s[r.i+1 : i]
+			r.i = i + 1
+			return text, escaped
+		case c == '\\':
+			escaped = true
+			if i+1 >= len(s) {
+				i = len(s)
+				continue
+			}
+			switch s[i+1] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+				i += 2
+			case 'u':
+				if i+6 > len(s) || !isHex(s[i+2:i+6]) {
+					r.i = i
+					r.fail("an escape that is none")
+					return "", false
+				}
+				i += 6
+			default:
+				r.i = i
+				r.fail("an escape that is none")
+				return "", false
+			}
+		case c < ' ':
+			r.i = i
+			r.fail("a control character in a string")
+			return "", false
+		default:
+			i++
+		}
+	}
+	r.i = len(s)
+	r.fail("the document ends inside a string")
+	return "", false
+}
+
+func (r *reader) quoted() string {
+	text, escaped := r.scan()
+	if !escaped {
+		return text
+	}
+	return r.unescape(text)
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if c-'0' > 9 && c-'a' > 5 {
+			return false
+		}
+	}
+	return true
+}
+
+// unescape decodes a string that scan has checked. Half of a surrogate pair is refused: it
+// has no UTF-8, and replacing it would alter what the platform said.
+func (r *reader) unescape(s string) string {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); {
+		if s[i] != '\\' {
+			b = append(b, s[i])
+			i++
+			continue
+		}
+		switch c := s[i+1]; c {
+		case 'u':
+			v, _ := strconv.ParseUint(s[i+2:i+6], 16, 16)
+			c, size := rune(v), 6
+			if c >= 0xd800 && c <= 0xdfff {
+				low := uint64(0)
+				if len(s) >= i+12 && s[i+6] == '\\' && s[i+7] == 'u' {
+					low, _ = strconv.ParseUint(s[i+8:i+12], 16, 16)
+				}
+				if c > 0xdbff || low < 0xdc00 || low > 0xdfff {
+					r.fail("half of a surrogate pair in a string")
+					return ""
+				}
+				c, size = (c-0xd800)<<10|(rune(low)-0xdc00)+0x10000, 12
+			}
+			b = utf8.AppendRune(b, c)
+			i += size
+			continue
+		case 'b':
+			b = append(b, '\b')
+		case 'f':
+			b = append(b, '\f')
+		case 'n':
+			b = append(b, '\n')
+		case 'r':
+			b = append(b, '\r')
+		case 't':
+			b = append(b, '\t')
+		default:
+			b = append(b, c)
+		}
+		i += 2
+	}
+	return string(b)
+}

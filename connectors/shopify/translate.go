@@ -1,0 +1,327 @@
+package shopify
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/schemas/event"
+	"github.com/helloword/crossdock/schemas/money"
+)
+
+// Formats of raw records. The rest/ ones are webhook bodies as Shopify sent them; the
+// graphql/ ones are envelopes {"order": node, "pages": [node, …]} around nodes as Shopify
+// sent them, where pages holds what did not fit into the first answer (see assemble).
+const (
+	formatOrder        = "rest/order"
+	formatOrderEdit    = "rest/order_edit"
+	formatOrderDelete  = "rest/order_delete"
+	formatRefund       = "rest/refund"
+	formatProduct      = "rest/product"
+	formatProductGone  = "rest/product_delete"
+	formatLevel        = "rest/inventory_level"
+	formatGraphOrder   = "graphql/order"
+	formatGraphProduct = "graphql/product"
+	formatGraphLevel   = "graphql/inventory_level"
+)
+
+// provider is the name under which package money knows Shopify's exponents.
+const provider = "shopify"
+
+// translator turns raw records into facts. One set of functions reads both spellings of
+// every field (updated_at and updatedAt, price and originalUnitPriceSet), so that a change
+// seen by webhook and by poll gives the same fact by construction; what only one of the two
+// shapes tells is left out.
+type translator struct {
+	// currency of the shop: product payloads name none. Empty = prices are left out.
+	currency string
+	location string
+}
+
+var _ connectors.Translator = (*translator)(nil)
+
+// Translate reads one raw record.
+func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error) {
+	t := translation{translator: tr, account: rec.Account, r: newReader(rec.Body)}
+	var facts connectors.Facts
+	switch rec.Format {
+	case formatOrder:
+		facts.Orders = one(t.order())
+	case formatGraphOrder:
+		facts.Orders = one(t.orderEnvelope())
+	case formatRefund:
+		t.currency = refundCurrency(t.r.s)
+		facts.Refunds = one(t.refund(true))
+	case formatProduct:
+		facts.Products = one(t.product())
+	case formatGraphProduct:
+		facts.Products = one(t.productEnvelope())
+	case formatProductGone:
+		facts.Deleted = one(t.deleted(rec.SourceTime))
+	case formatLevel, formatGraphLevel:
+		facts.Observations = one(t.level())
+	case formatOrderEdit, formatOrderDelete:
+		// What an edit did comes as the whole order in orders/updated. Only orders that are
+		// finished can be deleted, and a deleted order is still a fact of the past.
+		t.r.skip()
+	default:
+		return facts, fmt.Errorf("%w: shopify has no format %q", connectors.ErrUnsupported, rec.Format)
+	}
+	t.r.end()
+	if t.r.err != nil {
+		return connectors.Facts{}, fmt.Errorf("translating shopify %s %s: %w", rec.Format, rec.Object, t.r.err)
+	}
+	return facts, nil
+}
+
+// one is a list of one, or none.
+func one[T any](v *T) []*T {
+	if v == nil {
+		return nil
+	}
+	return []*T{v}
+}
+
+// translation is the state of reading one document.
+type translation struct {
+	*translator
+	r       *reader
+	account string
+	// currency of the order or refund being read; hides the translator's.
+	currency string
+	// open counts connections that said "there is more" minus the pages that followed.
+	open int
+
+	// What has to wait for the whole order, because members come in any order.
+	current   []int64 // current_quantity per line, -1 = not told
+	fulfilled []lineCount
+	allocated []int64 // sum of allocations by discount application
+}
+
+// lineCount is a number of units of one order line.
+type lineCount struct {
+	line  string
+	units int64
+}
+
+// money parses an amount in the currency of the document. "" is nil.
+func (t *translation) money(text string) *event.Money {
+	if text == "" || t.r.err != nil {
+		return nil
+	}
+	minor, err := money.Parse(provider, t.currency, text)
+	if err != nil {
+		t.r.fail("%v", err)
+		return nil
+	}
+	return &event.Money{Minor: minor, Currency: t.currency}
+}
+
+func (t *translation) minor(text string) int64 {
+	if text == "" || t.r.err != nil {
+		return 0
+	}
+	minor, err := money.Parse(provider, t.currency, text)
+	if err != nil {
+		t.r.fail("%v", err)
+	}
+	return minor
+}
+
+// sum adds amounts; an overflow is an error and never a wrap.
+func (t *translation) sum(a, b int64) int64 {
+	v, err := money.Add(a, b)
+	if err != nil {
+		t.r.fail("%v", err)
+	}
+	return v
+}
+
+// nonZero is nil for nothing.
+func (t *translation) nonZero(minor int64) *event.Money {
+	if minor == 0 {
+		return nil
+	}
+	return &event.Money{Minor: minor, Currency: t.currency}
+}
+
+// bag is an amount in the shop's and in the buyer's currency.
+type bag struct{ shop, shopCurrency, buyer, buyerCurrency string }
+
+// bag reads {"shop_money": {"amount", "currency_code"}, "presentment_money": …}.
+func (r *reader) bag() (b bag) {
+	var seen members
+	if !r.object() {
+		return b
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "shop_money", "shopMoney":
+			r.once(&seen, 0)
+			b.shop, b.shopCurrency = r.amount()
+		case "presentment_money", "presentmentMoney":
+			r.once(&seen, 1)
+			b.buyer, b.buyerCurrency = r.amount()
+		default:
+			r.skip()
+		}
+	}
+	return b
+}
+
+func (r *reader) amount() (text, currency string) {
+	var seen members
+	if !r.object() {
+		return "", ""
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "amount":
+			r.once(&seen, 0)
+			text = r.number()
+		case "currency_code", "currencyCode":
+			r.once(&seen, 1)
+			currency = r.str()
+		default:
+			r.skip()
+		}
+	}
+	return text, currency
+}
+
+// each calls read for every element of an array (webhooks) or of a connection's nodes
+// (GraphQL).
+func (t *translation) each(read func()) {
+	r := t.r
+	if r.peek() != '{' {
+		for ok := r.array(); ok && r.more(); {
+			read()
+		}
+		return
+	}
+	var seen members
+	r.object()
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "nodes":
+			r.once(&seen, 0)
+			for ok := r.array(); ok && r.more(); {
+				read()
+			}
+		case "pageInfo":
+			r.once(&seen, 1)
+			if next, _ := r.pageInfo(); next {
+				t.open++
+			}
+		default:
+			r.skip()
+		}
+	}
+}
+
+func (r *reader) pageInfo() (next bool, cursor string) {
+	var seen members
+	if !r.object() {
+		return false, ""
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "hasNextPage":
+			r.once(&seen, 0)
+			next = r.boolean()
+		case "endCursor":
+			r.once(&seen, 1)
+			cursor = r.str()
+		default:
+			r.skip()
+		}
+	}
+	return next, cursor
+}
+
+// idOf reads {"id": …}; null is "".
+func (r *reader) idOf() (id string) {
+	var seen members
+	if !r.object() {
+		return ""
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		if key == "id" {
+			r.once(&seen, 0)
+			id = r.id()
+		} else {
+			r.skip()
+		}
+	}
+	return id
+}
+
+// envelope reads {name: node, "pages": [...]}; node and each page are read by the functions
+// given. Pages come behind the node that they continue.
+func (t *translation) envelope(name string, node, page func()) {
+	r := t.r
+	var seen members
+	if !r.object() {
+		r.unexpected("an object")
+		return
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch {
+		case key == name:
+			r.once(&seen, 0)
+			node()
+		case key == "pages" && seen&1 != 0:
+			r.once(&seen, 1)
+			for ok := r.array(); ok && r.more(); {
+				page()
+				t.open--
+			}
+		default:
+			r.skip()
+		}
+	}
+	if r.err == nil && seen&1 == 0 {
+		r.fail("%s is missing", name)
+	}
+	if r.err == nil && t.open != 0 {
+		r.fail("%d pages of the %s are missing", t.open, name)
+	}
+}
+
+// currencyOf finds the currency of an order that tells its amounts first: members of an
+// object have no order. The slow way, and never needed with Shopify as it is.
+func (t *translation) currencyOf() string {
+	if t.currency != "" || t.r.err != nil {
+		return t.currency
+	}
+	r := newReaderString(t.r.s)
+	find := func() {
+		for key, ok := r.next(); ok; key, ok = r.next() {
+			if key == "currency" || key == "currencyCode" {
+				t.currency = strings.ToUpper(r.str())
+			} else {
+				r.skip()
+			}
+		}
+	}
+	if r.object() {
+		for key, ok := r.next(); ok; key, ok = r.next() {
+			switch key {
+			case "currency", "currencyCode":
+				t.currency = strings.ToUpper(r.str())
+			case "order":
+				if r.peek() == '{' && r.object() {
+					find()
+				} else {
+					r.skip()
+				}
+			default:
+				r.skip()
+			}
+		}
+	}
+	if t.currency == "" {
+		t.r.fail("the order names no currency")
+	}
+	return t.currency
+}

@@ -1,0 +1,731 @@
+package shopify
+
+import (
+	"strings"
+
+	"github.com/helloword/crossdock/schemas/event"
+	"github.com/helloword/crossdock/schemas/money"
+)
+
+// orderEnvelope reads what the poller assembled.
+func (t *translation) orderEnvelope() (o *event.Order) {
+	var of fulfilments
+	t.envelope("order", func() { o = t.readOrder(&of) }, func() { t.orderPage(o, &of) })
+	if o != nil {
+		t.finish(o)
+	}
+	return o
+}
+
+// order reads a webhook body.
+func (t *translation) order() *event.Order {
+	var of fulfilments
+	o := t.readOrder(&of)
+	if o != nil {
+		t.finish(o)
+	}
+	return o
+}
+
+// fulfilments remembers which fulfilments count, for pages that continue them.
+type fulfilments map[string]bool
+
+func (t *translation) readOrder(of *fulfilments) *event.Order {
+	r := t.r
+	if !r.object() {
+		r.unexpected("an order")
+		return nil
+	}
+	o := &event.Order{Connector: provider, Account: t.account}
+	var (
+		seen               members
+		created, processed int64
+		closed             int64
+		total              bag
+		shipping, billing  *event.PostalAddress
+		email, phone       string
+		buyerName          string
+		po, source         string
+		codes              []*event.Discount
+		applications       bool
+		totalText          string
+		shippingTotal      string
+	)
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			o.Id = r.id()
+		case "name":
+			r.once(&seen, 1)
+			o.Name = r.str()
+		case "updated_at", "updatedAt":
+			r.once(&seen, 2)
+			o.UpdatedMs = r.instant()
+		case "created_at", "createdAt":
+			r.once(&seen, 3)
+			created = r.instant()
+		case "processed_at", "processedAt":
+			r.once(&seen, 4)
+			processed = r.instant()
+		case "cancelled_at", "cancelledAt":
+			r.once(&seen, 5)
+			o.CancelledMs = r.instant()
+		case "closed_at", "closedAt":
+			r.once(&seen, 6)
+			closed = r.instant()
+		case "cancel_reason", "cancelReason":
+			r.once(&seen, 7)
+			o.CancelReason = strings.ToLower(r.str())
+		case "test":
+			r.once(&seen, 8)
+			o.Test = r.boolean()
+		case "financial_status", "displayFinancialStatus":
+			r.once(&seen, 9)
+			o.PaymentStatus = paymentStatus(r.str())
+		case "currency", "currencyCode":
+			r.once(&seen, 10)
+			o.Currency = strings.ToUpper(r.str())
+			t.currency = o.Currency
+		case "taxes_included", "taxesIncluded":
+			r.once(&seen, 11)
+			o.TaxesIncluded = r.boolean()
+		case "total_price":
+			r.once(&seen, 12)
+			totalText = r.number()
+		case "total_price_set", "totalPriceSet":
+			r.once(&seen, 13)
+			total = r.bag()
+		case "total_discounts":
+			r.once(&seen, 14)
+			text := r.number()
+			t.currencyOf()
+			o.TotalDiscounts = t.money(text)
+		case "totalDiscountsSet":
+			r.once(&seen, 14)
+			text := r.bag().shop
+			t.currencyOf()
+			o.TotalDiscounts = t.money(text)
+		case "total_shipping_price_set", "totalShippingPriceSet":
+			r.once(&seen, 15)
+			shippingTotal = r.bag().shop
+		case "total_tax":
+			r.once(&seen, 16)
+			text := r.number()
+			t.currencyOf()
+			o.TotalTax = t.money(text)
+		case "totalTaxSet":
+			r.once(&seen, 16)
+			text := r.bag().shop
+			t.currencyOf()
+			o.TotalTax = t.money(text)
+		case "tax_lines", "taxLines":
+			r.once(&seen, 17)
+			o.Taxes = t.taxes()
+		case "customer":
+			r.once(&seen, 18)
+			o.BuyerId, buyerName = r.customer()
+		case "shipping_address", "shippingAddress":
+			r.once(&seen, 19)
+			shipping = r.address()
+		case "billing_address", "billingAddress":
+			r.once(&seen, 20)
+			billing = r.address()
+		case "email":
+			r.once(&seen, 21)
+			email = r.str()
+		case "phone":
+			r.once(&seen, 22)
+			phone = r.str()
+		case "source_identifier", "sourceIdentifier":
+			r.once(&seen, 23)
+			source = r.str()
+		case "po_number", "poNumber":
+			r.once(&seen, 24)
+			po = r.str()
+		case "line_items", "lineItems":
+			r.once(&seen, 25)
+			t.currencyOf()
+			t.each(func() { t.line(o) })
+		case "shipping_lines", "shippingLines":
+			r.once(&seen, 26)
+			t.currencyOf()
+			t.each(func() { t.shippingLine(o) })
+		case "discount_applications", "discountApplications":
+			r.once(&seen, 27)
+			applications = true
+			t.each(func() { o.Discounts = append(o.Discounts, r.application()) })
+		case "discount_codes":
+			r.once(&seen, 28)
+			t.currencyOf()
+			t.each(func() { codes = append(codes, t.discountCode()) })
+		case "fulfillments":
+			r.once(&seen, 29)
+			t.each(func() { t.fulfilment(of) })
+		case "refunds":
+			r.once(&seen, 30)
+			t.currencyOf()
+			t.each(func() {
+				if f := t.refund(false); f != nil {
+					o.Refunds = append(o.Refunds, f)
+				}
+			})
+		default:
+			r.skip()
+		}
+	}
+	if r.err != nil {
+		return nil
+	}
+	if o.Id == "" || o.Currency == "" || o.UpdatedMs == 0 {
+		r.fail("an order needs id, currency and updated_at")
+		return nil
+	}
+	// processed_at is the order's business time: it may lie before created_at when an order
+	// is imported, and Shopify's own reports go by it.
+	// https://shopify.dev/docs/api/admin-graphql/2026-10/objects/Order#field-processedAt
+	if o.CreatedMs = processed; o.CreatedMs == 0 {
+		o.CreatedMs = created
+	}
+	switch {
+	case o.CancelledMs != 0:
+		o.Status = event.OrderStatus_ORDER_STATUS_CANCELLED
+	case closed != 0:
+		o.Status = event.OrderStatus_ORDER_STATUS_CLOSED
+	default:
+		o.Status = event.OrderStatus_ORDER_STATUS_OPEN
+	}
+	if total.shop == "" {
+		total.shop = totalText
+	}
+	if o.Total = t.money(total.shop); o.Total == nil {
+		r.fail("an order needs a total price")
+		return nil
+	}
+	if total.buyerCurrency != "" && total.buyerCurrency != o.Currency {
+		minor, err := money.Parse(provider, total.buyerCurrency, total.buyer)
+		if err != nil {
+			r.fail("presentment total: %v", err)
+			return nil
+		}
+		o.PresentmentTotal = &event.Money{Minor: minor, Currency: total.buyerCurrency}
+	}
+	if o.TotalShipping = t.money(shippingTotal); o.TotalShipping == nil {
+		o.TotalShipping = &event.Money{Currency: o.Currency}
+		for _, l := range o.ShippingLines {
+			o.TotalShipping.Minor = t.sum(o.TotalShipping.Minor, l.Price.GetMinor())
+		}
+	}
+	if o.TotalDiscounts == nil {
+		o.TotalDiscounts = &event.Money{Currency: o.Currency}
+	}
+	if o.TotalTax == nil {
+		o.TotalTax = &event.Money{Currency: o.Currency}
+	}
+	if !applications {
+		o.Discounts = codes
+	}
+	if o.Reference = source; source == "" {
+		o.Reference = po
+	}
+	o.Destination = destination(shipping, billing)
+	o.Personal = personal(email, phone, buyerName, shipping, billing)
+	return o
+}
+
+// finish is what can be said only when all of the order has been read.
+func (t *translation) finish(o *event.Order) {
+	if t.r.err != nil {
+		return
+	}
+	for _, f := range o.Refunds {
+		f.OrderId = o.Id
+	}
+	// One line is found by looking along; many lines by an index.
+	find := func(id string) int {
+		for i, l := range o.Lines {
+			if l.Id == id {
+				return i
+			}
+		}
+		return -1
+	}
+	if len(o.Lines) > 24 {
+		index := make(map[string]int, len(o.Lines))
+		for i, l := range o.Lines {
+			index[l.Id] = i
+		}
+		find = func(id string) int {
+			if i, ok := index[id]; ok {
+				return i
+			}
+			return -1
+		}
+	}
+	for _, f := range t.fulfilled {
+		if i := find(f.line); i >= 0 {
+			o.Lines[i].Fulfilled += f.units
+		}
+	}
+	// removed = quantity − current − refunded: current_quantity has lost both what an edit
+	// took out and what a refund took back, and the refunds tell their part themselves.
+	for i, l := range o.Lines {
+		if c := t.current[i]; c >= 0 {
+			l.Removed = l.Quantity - c
+		}
+	}
+	for _, f := range o.Refunds {
+		for _, fl := range f.Lines {
+			if i := find(fl.OrderLineId); i >= 0 && t.current[i] >= 0 {
+				o.Lines[i].Removed -= fl.Quantity
+			}
+		}
+	}
+	subtotal, shipped, left, gone := int64(0), int64(0), int64(0), int64(0)
+	for _, l := range o.Lines {
+		l.Removed = max(0, l.Removed)
+		subtotal = t.sum(subtotal, l.Total.GetMinor())
+		shipped += l.Fulfilled
+		left += max(0, l.Quantity-l.Removed-l.Fulfilled)
+		gone += l.Removed
+	}
+	for _, f := range o.Refunds {
+		for _, fl := range f.Lines {
+			if fl.Restock == event.Restock_RESTOCK_CANCEL {
+				left -= fl.Quantity
+				gone += fl.Quantity
+			}
+		}
+	}
+	o.Subtotal = &event.Money{Minor: subtotal, Currency: o.Currency}
+	// The two shapes name different states (partial, IN_PROGRESS, ON_HOLD …): it is derived
+	// from the lines, which they tell alike.
+	switch {
+	case shipped > 0 && left <= 0:
+		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED
+	case shipped > 0:
+		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_PARTIAL
+	case left <= 0 && gone > 0:
+		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_RESTOCKED
+	default:
+		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED
+	}
+	for i, d := range o.Discounts {
+		if d.Amount == nil && i < len(t.allocated) {
+			d.Amount = &event.Money{Minor: t.allocated[i], Currency: o.Currency}
+		}
+		if d.Amount == nil {
+			d.Amount = &event.Money{Currency: o.Currency}
+		}
+	}
+}
+
+// orderPage reads {"id": …, one connection}: more lines of the order, of a fulfilment or of
+// a refund that has been read before.
+func (t *translation) orderPage(o *event.Order, of *fulfilments) {
+	r := t.r
+	if o == nil || !r.object() {
+		r.unexpected("a page")
+		return
+	}
+	var id string
+	var seen members
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			id = r.id()
+		case "lineItems":
+			r.once(&seen, 1)
+			t.each(func() { t.line(o) })
+		case "fulfillmentLineItems":
+			r.once(&seen, 2)
+			if counts, known := (*of)[id]; known {
+				t.each(func() { t.fulfilledLine(counts) })
+			} else {
+				r.fail("a page of fulfilment %q, which the order does not have", id)
+			}
+		case "refundLineItems":
+			r.once(&seen, 3)
+			t.refundPage(o, id)
+		default:
+			r.skip()
+		}
+	}
+}
+
+func (t *translation) refundPage(o *event.Order, id string) {
+	for _, f := range o.Refunds {
+		if f.Id == id {
+			t.each(func() {
+				if l := t.refundLine(); l != nil {
+					f.Lines = append(f.Lines, l)
+				}
+			})
+			return
+		}
+	}
+	t.r.fail("a page of refund %q, which the order does not have", id)
+}
+
+// lineBlock is one allocation for a line and what every line has.
+type lineBlock struct {
+	line  event.OrderLine
+	total event.Money
+}
+
+func (t *translation) line(o *event.Order) {
+	r := t.r
+	if !r.object() {
+		return
+	}
+	block := &lineBlock{}
+	l := &block.line
+	var (
+		seen            members
+		title           string
+		tracked         bool
+		current         = int64(-1)
+		allocated       bool
+		discount, ofOwn int64
+	)
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			l.Id = r.id()
+		case "name":
+			r.once(&seen, 1)
+			l.Title = r.str()
+		case "title":
+			r.once(&seen, 2)
+			title = r.str()
+		case "sku":
+			r.once(&seen, 3)
+			l.PlatformSku = r.str()
+		case "quantity":
+			r.once(&seen, 4)
+			l.Quantity = r.integer()
+		case "current_quantity", "currentQuantity":
+			r.once(&seen, 5)
+			if !r.null() {
+				current = r.integer()
+			}
+		case "price":
+			r.once(&seen, 6)
+			t.unitPrice(l, r.number())
+		case "originalUnitPriceSet":
+			r.once(&seen, 6)
+			t.unitPrice(l, r.bag().shop)
+		case "variant_id":
+			r.once(&seen, 7)
+			l.ListingId = r.id()
+		case "product_id":
+			r.once(&seen, 8)
+			l.ProductId = r.id()
+		case "variant_inventory_management":
+			r.once(&seen, 9)
+			tracked = r.str() != ""
+		case "variant":
+			r.once(&seen, 7)
+			l.ListingId, tracked = r.variant()
+		case "product":
+			r.once(&seen, 8)
+			l.ProductId = r.idOf()
+		case "total_discount":
+			r.once(&seen, 10)
+			ofOwn = t.minor(r.number())
+		case "discount_allocations", "discountAllocations":
+			r.once(&seen, 11)
+			allocated = true
+			discount = t.allocations()
+		case "tax_lines", "taxLines":
+			r.once(&seen, 12)
+			l.Taxes = t.taxes()
+		default:
+			r.skip()
+		}
+	}
+	if r.err != nil {
+		return
+	}
+	if l.Id == "" || l.UnitPrice == nil {
+		r.fail("a line needs id and price")
+		return
+	}
+	if l.Quantity < 0 {
+		r.fail("a line of %d units", l.Quantity)
+		return
+	}
+	if l.Title == "" {
+		l.Title = title
+	}
+	// A line without a variant is a custom sale, or its product is gone: nothing of it is
+	// in stock at Shopify.
+	l.Stocked = tracked && l.ListingId != ""
+	if !allocated {
+		discount = ofOwn // payloads from before 2018 have no allocations
+	}
+	l.Discount = t.nonZero(discount)
+	exponent, ok := money.Exponent(provider, t.currency)
+	if !ok {
+		r.fail("currency %q is not known", clip(t.currency))
+		return
+	}
+	minor, err := money.Mul(l.UnitPrice, l.Quantity, exponent)
+	if err != nil {
+		r.fail("quantity × price: %v", err)
+		return
+	}
+	block.total.Minor, block.total.Currency = minor, t.currency
+	l.Total = &block.total
+	o.Lines = append(o.Lines, l)
+	t.current = append(t.current, current)
+}
+
+func (t *translation) unitPrice(l *event.OrderLine, text string) {
+	if text == "" || t.r.err != nil {
+		return
+	}
+	d, err := money.ParseDecimal(text)
+	if err != nil {
+		t.r.fail("%v", err)
+	}
+	l.UnitPrice = d
+}
+
+// variant reads {"id", "inventoryItem": {"tracked"}}.
+func (r *reader) variant() (id string, tracked bool) {
+	var seen members
+	if !r.object() {
+		return "", false
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			id = r.id()
+		case "inventoryItem":
+			r.once(&seen, 1)
+			_, tracked = r.stockItem()
+		default:
+			r.skip()
+		}
+	}
+	return id, tracked
+}
+
+// stockItem reads {"id", "tracked"}.
+func (r *reader) stockItem() (id string, tracked bool) {
+	var seen members
+	if !r.object() {
+		return "", false
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			id = r.id()
+		case "tracked":
+			r.once(&seen, 1)
+			tracked = r.boolean()
+		default:
+			r.skip()
+		}
+	}
+	return id, tracked
+}
+
+// maxApplications bounds the discounts of one order.
+const maxApplications = 1000
+
+// allocations adds up the discounts of one line, and each discount over all lines.
+func (t *translation) allocations() (total int64) {
+	r := t.r
+	t.each(func() {
+		var seen members
+		var amount, index int64
+		if !r.object() {
+			return
+		}
+		for key, ok := r.next(); ok; key, ok = r.next() {
+			switch key {
+			case "amount":
+				r.once(&seen, 0)
+				amount = t.minor(r.number())
+			case "allocatedAmountSet":
+				r.once(&seen, 0)
+				amount = t.minor(r.bag().shop)
+			case "discount_application_index":
+				r.once(&seen, 1)
+				index = r.integer()
+			case "discountApplication":
+				r.once(&seen, 1)
+				index = r.applicationIndex()
+			default:
+				r.skip()
+			}
+		}
+		if index < 0 || index >= maxApplications {
+			r.fail("discount application %d", index)
+			return
+		}
+		for int(index) >= len(t.allocated) {
+			t.allocated = append(t.allocated, 0)
+		}
+		t.allocated[index] = t.sum(t.allocated[index], amount)
+		total = t.sum(total, amount)
+	})
+	return total
+}
+
+func (r *reader) applicationIndex() (index int64) {
+	var seen members
+	if !r.object() {
+		return 0
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		if key == "index" {
+			r.once(&seen, 0)
+			index = r.integer()
+		} else {
+			r.skip()
+		}
+	}
+	return index
+}
+
+func (t *translation) shippingLine(o *event.Order) {
+	r := t.r
+	var seen members
+	if !r.object() {
+		return
+	}
+	l := &event.ShippingLine{}
+	removed := false
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			l.Id = r.id()
+		case "code":
+			r.once(&seen, 1)
+			l.Code = r.str()
+		case "title":
+			r.once(&seen, 2)
+			l.Title = r.str()
+		case "price":
+			r.once(&seen, 3)
+			l.Price = t.money(r.number())
+		case "originalPriceSet":
+			r.once(&seen, 3)
+			l.Price = t.money(r.bag().shop)
+		case "discount_allocations", "discountAllocations":
+			r.once(&seen, 4)
+			l.Discount = t.nonZero(t.allocations())
+		case "tax_lines", "taxLines":
+			r.once(&seen, 5)
+			l.Taxes = t.taxes()
+		case "is_removed":
+			r.once(&seen, 6)
+			removed = r.boolean()
+		default:
+			r.skip()
+		}
+	}
+	if !removed && r.err == nil {
+		o.ShippingLines = append(o.ShippingLines, l)
+	}
+}
+
+// fulfilment adds the units of one shipment to its lines, unless it came to nothing.
+func (t *translation) fulfilment(of *fulfilments) {
+	r := t.r
+	var seen members
+	if !r.object() {
+		return
+	}
+	from := len(t.fulfilled)
+	var id, status string
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			id = r.id()
+		case "status":
+			r.once(&seen, 1)
+			status = strings.ToLower(r.str())
+		case "line_items":
+			r.once(&seen, 2)
+			t.each(func() { t.fulfilledLine(true) })
+		case "fulfillmentLineItems":
+			r.once(&seen, 2)
+			t.each(func() { t.fulfilledLine(true) })
+		default:
+			r.skip()
+		}
+	}
+	counts := status != "cancelled" && status != "error" && status != "failure"
+	if !counts {
+		t.fulfilled = t.fulfilled[:from]
+	}
+	if *of == nil {
+		*of = fulfilments{}
+	}
+	(*of)[id] = counts
+}
+
+// fulfilledLine reads a line of a fulfilment: {"id", "quantity"} in webhooks, where the id is
+// the order line's, and {"quantity", "lineItem": {"id"}} in GraphQL.
+func (t *translation) fulfilledLine(counts bool) {
+	r := t.r
+	var seen members
+	if !r.object() {
+		return
+	}
+	var c lineCount
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			c.line = r.id()
+		case "lineItem":
+			r.once(&seen, 0)
+			c.line = r.idOf()
+		case "quantity":
+			r.once(&seen, 1)
+			c.units = r.integer()
+		default:
+			r.skip()
+		}
+	}
+	if c.units < 0 {
+		r.fail("a fulfilment of %d units", c.units)
+	}
+	if counts {
+		t.fulfilled = append(t.fulfilled, c)
+	}
+}
+
+// paymentStatus maps financial_status (lower case) and displayFinancialStatus (upper case).
+func paymentStatus(s string) event.PaymentStatus {
+	switch s {
+	case "pending", "PENDING":
+		return event.PaymentStatus_PAYMENT_STATUS_PENDING
+	case "authorized", "AUTHORIZED":
+		return event.PaymentStatus_PAYMENT_STATUS_AUTHORISED
+	case "partially_paid", "PARTIALLY_PAID":
+		return event.PaymentStatus_PAYMENT_STATUS_PARTIALLY_PAID
+	case "paid", "PAID":
+		return event.PaymentStatus_PAYMENT_STATUS_PAID
+	case "partially_refunded", "PARTIALLY_REFUNDED":
+		return event.PaymentStatus_PAYMENT_STATUS_PARTIALLY_REFUNDED
+	case "refunded", "REFUNDED":
+		return event.PaymentStatus_PAYMENT_STATUS_REFUNDED
+	// An authorisation that ran out holds no money any more, as one that was voided.
+	case "voided", "VOIDED", "expired", "EXPIRED":
+		return event.PaymentStatus_PAYMENT_STATUS_VOIDED
+	}
+	return event.PaymentStatus_PAYMENT_STATUS_UNSPECIFIED
+}
+

@@ -1,0 +1,829 @@
+package shopify
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/helloword/crossdock/schemas/event"
+	"github.com/helloword/crossdock/schemas/money"
+)
+
+// refund reads one refund, of its own webhook or inside an order (which gives it its id in
+// the end). The currency is known before.
+func (t *translation) refund(own bool) *event.Refund {
+	r := t.r
+	if !r.object() {
+		r.unexpected("a refund")
+		return nil
+	}
+	f := &event.Refund{Connector: provider, Account: t.account}
+	var (
+		seen                 members
+		created, processed   int64
+		restock              bool
+		paid, parts          int64
+		anyPaid, foreign     bool
+		shipping, adjustment int64
+	)
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			f.Id = r.id()
+		case "order_id":
+			r.once(&seen, 1)
+			f.OrderId = r.id()
+		case "created_at", "createdAt":
+			r.once(&seen, 2)
+			created = r.instant()
+		case "processed_at", "processedAt":
+			r.once(&seen, 3)
+			processed = r.instant()
+		case "note":
+			r.once(&seen, 4)
+			f.Note = r.str()
+		case "restock":
+			r.once(&seen, 5)
+			restock = r.boolean()
+		case "refund_line_items", "refundLineItems":
+			r.once(&seen, 6)
+			t.each(func() {
+				if l := t.refundLine(); l != nil {
+					f.Lines = append(f.Lines, l)
+				}
+			})
+		case "transactions":
+			r.once(&seen, 7)
+			t.each(func() {
+				switch amount, currency, counts := r.transaction(); {
+				case !counts:
+				case currency != "" && currency != t.currency:
+					// The buyer's currency: what it is in the shop's stands nowhere here.
+					foreign = true
+				default:
+					anyPaid = true
+					paid = t.sum(paid, t.minor(amount))
+				}
+			})
+		case "refund_shipping_lines", "refundShippingLines":
+			r.once(&seen, 8)
+			t.each(func() { shipping = t.sum(shipping, t.refundShipping()) })
+		case "order_adjustments":
+			r.once(&seen, 9)
+			t.each(func() {
+				amount, ofShipping := t.adjustment()
+				if ofShipping {
+					adjustment = t.sum(adjustment, amount)
+				}
+				parts = t.sum(parts, amount)
+			})
+		default:
+			r.skip()
+		}
+	}
+	if r.err != nil {
+		return nil
+	}
+	if f.Id == "" || (own && f.OrderId == "") {
+		r.fail("a refund needs id and order_id")
+		return nil
+	}
+	if f.CreatedMs = processed; f.CreatedMs == 0 {
+		f.CreatedMs = created
+	}
+	for _, l := range f.Lines {
+		// Payloads from before 2018 say it once for all lines.
+		if l.Restock == event.Restock_RESTOCK_UNSPECIFIED && seen&(1<<5) != 0 {
+			if l.Restock = event.Restock_RESTOCK_NONE; restock {
+				l.Restock = event.Restock_RESTOCK_RETURN
+			}
+		}
+		parts = t.sum(parts, l.Amount.GetMinor())
+	}
+	if shipping == 0 {
+		// Older payloads tell returned shipping as an adjustment of the order.
+		shipping = adjustment
+	} else if adjustment == 0 {
+		parts = t.sum(parts, shipping)
+	}
+	f.Shipping = t.nonZero(shipping)
+	switch {
+	case foreign:
+		f.Total = t.nonZero(parts)
+	case anyPaid:
+		f.Total = &event.Money{Minor: paid, Currency: t.currency}
+	}
+	return f
+}
+
+func (t *translation) refundLine() *event.RefundLine {
+	r := t.r
+	if !r.object() {
+		return nil
+	}
+	l := &event.RefundLine{}
+	var seen members
+	var plain, exact string
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "line_item_id":
+			r.once(&seen, 0)
+			l.OrderLineId = r.id()
+		case "lineItem":
+			r.once(&seen, 0)
+			l.OrderLineId = r.idOf()
+		case "quantity":
+			r.once(&seen, 1)
+			l.Quantity = r.integer()
+		case "restock_type", "restockType":
+			r.once(&seen, 2)
+			l.Restock = restocked(r.str())
+		case "subtotal":
+			r.once(&seen, 3)
+			plain = r.number()
+		case "subtotal_set", "subtotalSet":
+			r.once(&seen, 4)
+			exact = r.bag().shop
+		default:
+			r.skip()
+		}
+	}
+	if r.err != nil {
+		return nil
+	}
+	if l.OrderLineId == "" || l.Quantity < 0 {
+		r.fail("a refund line needs the order's line and a quantity")
+		return nil
+	}
+	if exact == "" {
+		exact = plain
+	}
+	if t.currency != "" {
+		l.Amount = t.money(exact)
+	}
+	return l
+}
+
+func restocked(s string) event.Restock {
+	switch s {
+	case "no_restock", "NO_RESTOCK":
+		return event.Restock_RESTOCK_NONE
+	case "cancel", "CANCEL":
+		return event.Restock_RESTOCK_CANCEL
+	// legacy_restock does not tell whether the goods had left; they are back in both cases.
+	case "return", "RETURN", "legacy_restock", "LEGACY_RESTOCK":
+		return event.Restock_RESTOCK_RETURN
+	}
+	return event.Restock_RESTOCK_UNSPECIFIED
+}
+
+// transaction reads a payment; counts is true when it gave money back.
+func (r *reader) transaction() (amount, currency string, counts bool) {
+	var seen members
+	var kind, status string
+	if !r.object() {
+		return "", "", false
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "kind":
+			r.once(&seen, 0)
+			kind = strings.ToLower(r.str())
+		case "status":
+			r.once(&seen, 1)
+			status = strings.ToLower(r.str())
+		case "amount":
+			r.once(&seen, 2)
+			amount = r.number()
+		case "amountSet":
+			r.once(&seen, 2)
+			amount = r.bag().shop
+		case "currency":
+			r.once(&seen, 3)
+			currency = strings.ToUpper(r.str())
+		default:
+			r.skip()
+		}
+	}
+	return amount, currency, kind == "refund" && status != "failure" && status != "error"
+}
+
+func (t *translation) refundShipping() (total int64) {
+	r := t.r
+	var seen members
+	if !r.object() {
+		return 0
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "subtotal_amount_set", "subtotalAmountSet":
+			r.once(&seen, 0)
+			total = t.sum(total, t.minor(r.bag().shop))
+		case "tax_amount_set", "taxAmountSet":
+			r.once(&seen, 1)
+			total = t.sum(total, t.minor(r.bag().shop))
+		default:
+			r.skip()
+		}
+	}
+	return total
+}
+
+// adjustment reads an adjustment of the order's money that a refund made; given back is
+// positive.
+func (t *translation) adjustment() (givenBack int64, shipping bool) {
+	r := t.r
+	var seen members
+	if !r.object() {
+		return 0, false
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "amount", "tax_amount":
+			if key == "amount" {
+				r.once(&seen, 0)
+			} else {
+				r.once(&seen, 1)
+			}
+			text := r.number()
+			if t.currency != "" {
+				givenBack = t.sum(givenBack, -t.minor(text))
+			}
+		case "kind":
+			r.once(&seen, 2)
+			shipping = r.str() == "shipping_refund"
+		default:
+			r.skip()
+		}
+	}
+	return givenBack, shipping
+}
+
+// refundCurrency finds the shop's currency in a refund of its own, which names none at the
+// top: any amount in the shop's money tells it, else the currency that was paid in.
+func refundCurrency(doc string) string {
+	r := newReaderString(doc)
+	var shop, paid string
+	if !r.object() {
+		return ""
+	}
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "refund_line_items", "refund_shipping_lines", "order_adjustments", "transactions":
+			for ok := r.array(); ok && r.more(); {
+				if !r.object() {
+					continue
+				}
+				for key, ok := r.next(); ok; key, ok = r.next() {
+					switch {
+					case shop == "" && (key == "subtotal_set" || key == "subtotal_amount_set" || key == "amount_set"):
+						shop = r.bag().shopCurrency
+					case paid == "" && key == "currency":
+						paid = r.str()
+					default:
+						r.skip()
+					}
+				}
+			}
+		case "total_duties_set":
+			if c := r.bag().shopCurrency; shop == "" {
+				shop = c
+			}
+		default:
+			r.skip()
+		}
+	}
+	if shop == "" {
+		shop = paid
+	}
+	return strings.ToUpper(shop)
+}
+
+// taxes reads tax lines.
+func (t *translation) taxes() (taxes []*event.Tax) {
+	r := t.r
+	t.each(func() {
+		var seen members
+		if !r.object() {
+			return
+		}
+		x := &event.Tax{}
+		var text string
+		for key, ok := r.next(); ok; key, ok = r.next() {
+			switch key {
+			case "title":
+				r.once(&seen, 0)
+				x.Title = r.str()
+			case "rate":
+				r.once(&seen, 1)
+				text := r.number()
+				ppm, err := rate(text)
+				if err != nil {
+					r.fail("rate %q: %v", clip(text), err)
+				}
+				x.RatePpm = ppm
+			case "price":
+				r.once(&seen, 2)
+				text = r.number()
+			case "priceSet":
+				r.once(&seen, 2)
+				text = r.bag().shop
+			case "channel_liable", "channelLiable":
+				r.once(&seen, 3)
+				x.RemittedByPlatform = r.boolean()
+			default:
+				r.skip()
+			}
+		}
+		t.currencyOf()
+		x.Amount = t.money(text)
+		taxes = append(taxes, x)
+	})
+	return taxes
+}
+
+// rate turns a tax rate such as 0.08875 or 5.0e-05 into millionths, rounded once half-even.
+func rate(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	var power int64
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		if _, err := fmt.Sscanf(text[i+1:], "%d", &power); err != nil || power < -18 || power > 6 {
+			return 0, fmt.Errorf("the exponent is out of range")
+		}
+		text = text[:i]
+	}
+	d, err := money.ParseDecimal(text)
+	if err != nil {
+		return 0, err
+	}
+	num, den := int64(1), int64(1)
+	for shift := 6 + power - int64(d.Scale); shift != 0; {
+		if shift > 0 {
+			num *= 10
+			shift--
+		} else if den < 1e18 {
+			den *= 10
+			shift++
+		} else {
+			return 0, nil
+		}
+	}
+	return money.MulDiv(d.Unscaled, num, den)
+}
+
+// application reads one discount as the order names it; its amount is added up from the
+// allocations, because GraphQL tells no other.
+func (r *reader) application() *event.Discount {
+	d := &event.Discount{}
+	if !r.object() {
+		return d
+	}
+	var seen members
+	var code, title string
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "type":
+			r.once(&seen, 0)
+			d.Kind = r.str()
+		case "__typename":
+			r.once(&seen, 0)
+			switch name := r.str(); name {
+			case "DiscountCodeApplication":
+				d.Kind = "discount_code"
+			default: // AutomaticDiscountApplication is "automatic" in webhooks
+				d.Kind = strings.ToLower(strings.TrimSuffix(name, "DiscountApplication"))
+			}
+		case "code":
+			r.once(&seen, 1)
+			code = r.str()
+		case "title":
+			r.once(&seen, 2)
+			title = r.str()
+		default:
+			r.skip()
+		}
+	}
+	if d.Code = code; code == "" {
+		d.Code = title
+	}
+	return d
+}
+
+func (t *translation) discountCode() *event.Discount {
+	r := t.r
+	d := &event.Discount{Kind: "discount_code"}
+	if !r.object() {
+		return d
+	}
+	var seen members
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "code":
+			r.once(&seen, 0)
+			d.Code = r.str()
+		case "amount":
+			r.once(&seen, 1)
+			d.Amount = t.money(r.number())
+		default:
+			r.skip()
+		}
+	}
+	return d
+}
+
+func (r *reader) customer() (id, name string) {
+	if !r.object() {
+		return "", ""
+	}
+	var seen members
+	var first, last string
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			id = r.id()
+		case "first_name", "firstName":
+			r.once(&seen, 1)
+			first = r.str()
+		case "last_name", "lastName":
+			r.once(&seen, 2)
+			last = r.str()
+		default:
+			r.skip()
+		}
+	}
+	return id, strings.TrimSpace(first + " " + last)
+}
+
+// address reads an address; nil when there is none.
+func (r *reader) address() *event.PostalAddress {
+	if !r.object() {
+		return nil
+	}
+	a := &event.PostalAddress{}
+	var seen members
+	var line1, line2, province string
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "name":
+			r.once(&seen, 0)
+			a.Name = r.str()
+		case "company":
+			r.once(&seen, 1)
+			a.Company = r.str()
+		case "address1":
+			r.once(&seen, 2)
+			line1 = r.str()
+		case "address2":
+			r.once(&seen, 3)
+			line2 = r.str()
+		case "city":
+			r.once(&seen, 4)
+			a.City = r.str()
+		case "province":
+			r.once(&seen, 5)
+			province = r.str()
+		case "province_code", "provinceCode":
+			r.once(&seen, 6)
+			a.Region = r.str()
+		case "zip":
+			r.once(&seen, 7)
+			a.Postcode = r.str()
+		case "country_code", "countryCodeV2":
+			r.once(&seen, 8)
+			a.Country = strings.ToUpper(r.str())
+		case "phone":
+			r.once(&seen, 9)
+			a.Phone = r.str()
+		default:
+			r.skip()
+		}
+	}
+	if a.Region == "" {
+		a.Region = province
+	}
+	for _, s := range []string{line1, line2} {
+		if s != "" {
+			a.Street = append(a.Street, s)
+		}
+	}
+	return a
+}
+
+// destination is what of the address is not personal.
+func destination(shipping, billing *event.PostalAddress) *event.Destination {
+	a := shipping
+	if a == nil {
+		a = billing
+	}
+	if a == nil {
+		return nil
+	}
+	return &event.Destination{Country: a.Country, Region: a.Region, PostcodePrefix: prefix(a.Postcode, 3)}
+}
+
+// prefix is the first n characters, in upper case.
+func prefix(s string, n int) string {
+	s = strings.ToUpper(strings.TrimSpace(s))
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+func personal(email, phone, buyer string, shipping, billing *event.PostalAddress) *event.PersonalData {
+	p := &event.PersonalData{Name: shipping.GetName(), Email: email, Phone: phone, Shipping: shipping, Billing: billing}
+	for _, name := range []string{billing.GetName(), buyer} {
+		if p.Name == "" {
+			p.Name = name
+		}
+	}
+	if p.Phone == "" {
+		p.Phone = shipping.GetPhone()
+	}
+	if p.Name == "" && p.Email == "" && p.Phone == "" && shipping == nil && billing == nil {
+		return nil
+	}
+	return p
+}
+
+func (t *translation) productEnvelope() (p *event.Product) {
+	t.envelope("product", func() { p = t.readProduct() }, func() {
+		r := t.r
+		if p == nil || !r.object() {
+			r.unexpected("a page")
+			return
+		}
+		for key, ok := r.next(); ok; key, ok = r.next() {
+			if key == "variants" {
+				t.each(func() { t.listing(p) })
+			} else {
+				r.skip()
+			}
+		}
+	})
+	return t.finishProduct(p)
+}
+
+func (t *translation) product() *event.Product { return t.finishProduct(t.readProduct()) }
+
+// readProduct reads a product of either shape. It is nil, without an error, for a webhook
+// that leaves variants out: Shopify cuts the list of products with very many variants and
+// names all of them in variant_gids. Half a product would read as the deletion of the rest;
+// the poll brings the whole.
+func (t *translation) readProduct() *event.Product {
+	r := t.r
+	if !r.object() {
+		r.unexpected("a product")
+		return nil
+	}
+	t.currency = t.translator.currency
+	p := &event.Product{Connector: provider, Account: t.account}
+	var seen members
+	named := 0
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			p.Id = r.id()
+		case "title":
+			r.once(&seen, 1)
+			p.Title = r.str()
+		case "updated_at", "updatedAt":
+			r.once(&seen, 2)
+			p.UpdatedMs = r.instant()
+		case "status":
+			r.once(&seen, 3)
+			p.Status = strings.ToLower(r.str())
+		case "vendor":
+			r.once(&seen, 4)
+			p.Brand = r.str()
+		case "product_type", "productType":
+			r.once(&seen, 5)
+			p.Category = r.str()
+		case "variants":
+			r.once(&seen, 6)
+			t.each(func() { t.listing(p) })
+		case "variant_gids":
+			r.once(&seen, 7)
+			t.each(func() { named++; r.skip() })
+		default:
+			r.skip()
+		}
+	}
+	if r.err != nil || named > len(p.Listings) {
+		return nil
+	}
+	if p.Id == "" || p.UpdatedMs == 0 {
+		r.fail("a product needs id and updated_at")
+		return nil
+	}
+	return p
+}
+
+// noTitle is what Shopify calls the only variant of a product without options.
+const noTitle = "Default Title"
+
+func (t *translation) finishProduct(p *event.Product) *event.Product {
+	if p == nil || t.r.err != nil {
+		return nil
+	}
+	for _, l := range p.Listings {
+		if l.Title == noTitle || l.Title == "" {
+			l.Title = p.Title
+		} else {
+			l.Title = p.Title + " - " + l.Title
+		}
+	}
+	return p
+}
+
+// listing reads a variant.
+func (t *translation) listing(p *event.Product) {
+	r := t.r
+	if !r.object() {
+		return
+	}
+	l := &event.ListingSnapshot{}
+	var seen members
+	var barcode, price string
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "id":
+			r.once(&seen, 0)
+			l.Id = r.id()
+		case "title":
+			r.once(&seen, 1)
+			l.Title = r.str()
+		case "sku":
+			r.once(&seen, 2)
+			l.PlatformSku = r.str()
+		case "barcode":
+			r.once(&seen, 3)
+			barcode = r.str()
+		case "price":
+			r.once(&seen, 4)
+			price = r.number()
+		case "inventory_quantity", "inventoryQuantity":
+			r.once(&seen, 5)
+			if !r.null() {
+				shown := r.integer()
+				l.Shown = &shown
+			}
+		case "inventory_item_id":
+			r.once(&seen, 6)
+			l.StockId = r.id()
+		case "inventory_management":
+			r.once(&seen, 7)
+			l.Stocked = r.str() != ""
+		case "inventoryItem":
+			r.once(&seen, 6)
+			r.once(&seen, 7)
+			l.StockId, l.Stocked = r.stockItem()
+		default:
+			r.skip()
+		}
+	}
+	if r.err != nil {
+		return
+	}
+	if l.Id == "" {
+		r.fail("a variant needs an id")
+		return
+	}
+	if seen&(1<<7) == 0 {
+		// Newer webhooks do not say whether stock is kept; what has a stock item usually is.
+		l.Stocked = l.StockId != ""
+	}
+	if t.currency != "" {
+		l.Price = t.money(price)
+	}
+	if k := identifierKind(barcode); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED {
+		l.Identifiers = []*event.Identifier{{Kind: k, Value: barcode}}
+	}
+	if t.location != "" {
+		l.Locations = []string{t.location}
+	}
+	p.Listings = append(p.Listings, l)
+}
+
+// identifierKind says what a barcode is by its form; merchants also write numbers of their
+// own into the field, which identify nothing outside of the shop.
+func identifierKind(barcode string) event.IdentifierKind {
+	digits, x := 0, false
+	for i := range len(barcode) {
+		switch c := barcode[i]; {
+		case x:
+			return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '-' || c == ' ':
+		case (c == 'X' || c == 'x') && digits == 9:
+			x = true
+		default:
+			return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
+		}
+	}
+	switch {
+	case x || digits == 10:
+		return event.IdentifierKind_IDENTIFIER_KIND_ISBN
+	case digits == 8 || digits == 12 || digits == 13 || digits == 14:
+		return event.IdentifierKind_IDENTIFIER_KIND_GTIN
+	}
+	return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
+}
+
+// deleted reads {"id"}; the time is the webhook's, for the body has none.
+func (t *translation) deleted(at time.Time) *event.ProductDeleted {
+	id := t.r.idOf()
+	if id == "" {
+		t.r.fail("a deleted product needs an id")
+		return nil
+	}
+	d := &event.ProductDeleted{Connector: provider, Account: t.account, Id: id}
+	if !at.IsZero() {
+		d.DeletedMs = at.UnixMilli()
+	}
+	return d
+}
+
+// level reads what one location shows of one stock item. It is nil for an item whose stock
+// is not kept.
+func (t *translation) level() *event.InventoryObservation {
+	r := t.r
+	if !r.object() {
+		r.unexpected("an inventory level")
+		return nil
+	}
+	o := &event.InventoryObservation{Connector: provider, Account: t.account}
+	var seen members
+	told := false
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "inventory_item_id":
+			r.once(&seen, 0)
+			o.StockId = r.id()
+		case "item":
+			r.once(&seen, 0)
+			o.StockId = r.idOf()
+		case "location_id":
+			r.once(&seen, 1)
+			o.Location = r.id()
+		case "location":
+			r.once(&seen, 1)
+			o.Location = r.idOf()
+		case "available":
+			r.once(&seen, 2)
+			if !r.null() {
+				o.Shown, told = r.integer(), true
+			}
+		case "quantities":
+			r.once(&seen, 2)
+			t.each(func() {
+				if name, quantity := r.quantity(); name == "available" {
+					o.Shown, told = quantity, true
+				}
+			})
+		case "updated_at", "updatedAt":
+			r.once(&seen, 3)
+			o.UpdatedMs = r.instant()
+		default:
+			r.skip()
+		}
+	}
+	if r.err != nil || !told {
+		return nil
+	}
+	if o.StockId == "" || o.Location == "" {
+		r.fail("an inventory level needs its item and location")
+		return nil
+	}
+	return o
+}
+
+// quantity reads {"name", "quantity"}.
+func (r *reader) quantity() (name string, quantity int64) {
+	if !r.object() {
+		return "", 0
+	}
+	var seen members
+	for key, ok := r.next(); ok; key, ok = r.next() {
+		switch key {
+		case "name":
+			r.once(&seen, 0)
+			name = r.str()
+		case "quantity":
+			r.once(&seen, 1)
+			quantity = r.integer()
+		default:
+			r.skip()
+		}
+	}
+	return name, quantity
+}
