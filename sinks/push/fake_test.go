@@ -1,0 +1,496 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/internal/kafka"
+	"github.com/helloword/crossdock/internal/stream"
+	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fault is what happens to one call.
+type fault string
+
+const (
+	fine       fault = ""
+	lost       fault = "applied, answer lost"
+	vanished   fault = "not applied, answer lost"
+	notSent    fault = "not sent"
+	throttled  fault = "throttled"
+	outage     fault = "outage"
+	noLogin    fault = "needs authorisation"
+	half       fault = "first of the batch only"
+	refused    fault = "refused"
+	short      fault = "too few results"
+	keptHidden fault = "stale, and does not say what it shows"
+)
+
+// shop is a platform with compare-and-set and idempotency keys.
+type shop struct {
+	mu      sync.Mutex
+	shown   map[string]int64
+	keys    map[string]answered
+	faults  []fault
+	batch   int
+	calls   [][]connectors.StockWrite
+	applied map[string][]int64 // by listing, in order
+	inside  int
+	wrong   []string          // broken promises of the caller
+	before  func()            // called within a call, before anything happens
+	after   func()            // called when the effect is there and the answer is not
+	block   map[string]func() // by listing, within the call
+}
+
+type answered struct {
+	payload string
+	result  connectors.Result
+}
+
+func newShop() *shop {
+	return &shop{shown: map[string]int64{}, keys: map[string]answered{}, batch: 10, applied: map[string][]int64{}}
+}
+
+func (s *shop) Batch() int { return s.batch }
+
+func (s *shop) fault() fault {
+	if len(s.faults) == 0 {
+		return fine
+	}
+	f := s.faults[0]
+	s.faults = s.faults[1:]
+	return f
+}
+
+func (s *shop) PushStock(ctx context.Context, writes []connectors.StockWrite) ([]connectors.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inside++; s.inside > 1 || len(writes) > s.batch || len(writes) == 0 {
+		s.wrong = append(s.wrong, fmt.Sprintf("%d calls at once, %d writes", s.inside, len(writes)))
+	}
+	defer func() { s.inside-- }()
+	s.calls = append(s.calls, slices.Clone(writes))
+	if s.before != nil {
+		s.unlocked(s.before)
+	}
+	results := make([]connectors.Result, len(writes))
+	all := func(o event.Outcome, retry time.Duration) []connectors.Result {
+		for i := range results {
+			results[i] = connectors.Result{Outcome: o, RetryAfter: retry, Code: "fault"}
+		}
+		return results
+	}
+	f := s.fault()
+	switch f {
+	case vanished:
+		return all(event.Outcome_OUTCOME_UNKNOWN, 0), nil
+	case notSent:
+		return all(event.Outcome_OUTCOME_NOT_SENT, 0), nil
+	case throttled:
+		return all(event.Outcome_OUTCOME_NOT_SENT, 3*time.Second), nil
+	case outage:
+		return nil, errors.New("connection refused")
+	case noLogin:
+		return all(event.Outcome_OUTCOME_NOT_SENT, 0), fmt.Errorf("401: %w", connectors.ErrNeedsAuthorisation)
+	case refused:
+		return all(event.Outcome_OUTCOME_REFUSED, 0), nil
+	}
+	for i, w := range writes {
+		if f == half && i > 0 {
+			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT}
+			continue
+		}
+		results[i] = s.write(w, f == keptHidden)
+	}
+	if s.after != nil {
+		s.unlocked(s.after)
+	}
+	switch f {
+	case lost:
+		return all(event.Outcome_OUTCOME_UNKNOWN, 0), nil
+	case short:
+		return results[:0], nil
+	}
+	return results, ctx.Err()
+}
+
+func (s *shop) unlocked(f func()) {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	f()
+}
+
+func (s *shop) write(w connectors.StockWrite, hide bool) connectors.Result {
+	payload := fmt.Sprint(w.ListingID, w.Quantity, value(w.Expected))
+	if old, ok := s.keys[w.CommandID]; ok {
+		if old.payload != payload {
+			s.wrong = append(s.wrong, "one command id with two payloads: "+old.payload+" and "+payload)
+		}
+		return old.result
+	}
+	cur := s.shown[w.ListingID]
+	r := connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED}
+	if w.Expected != nil && *w.Expected != cur {
+		r = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Stale: true, Code: "CHANGE_FROM_QUANTITY_STALE"}
+		if !hide {
+			r.Shown = &cur
+		}
+	} else {
+		s.shown[w.ListingID] = w.Quantity
+		s.applied[w.ListingID] = append(s.applied[w.ListingID], w.Quantity)
+	}
+	s.keys[w.CommandID] = answered{payload, r}
+	return r
+}
+
+func (s *shop) ReadStock(_ context.Context, refs []connectors.StockRef) ([]*int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.fault() {
+	case outage:
+		return nil, errors.New("connection refused")
+	case noLogin:
+		return nil, connectors.ErrNeedsAuthorisation
+	}
+	out := make([]*int64, len(refs))
+	for i, r := range refs {
+		v := s.shown[r.ListingID]
+		out[i] = &v
+	}
+	return out, nil
+}
+
+func (s *shop) sell(listing string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown[listing] -= n
+}
+
+func (s *shop) shows(listing string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown[listing]
+}
+
+func (s *shop) writes() (all []connectors.StockWrite) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		all = append(all, c...)
+	}
+	return all
+}
+
+func value(p *int64) any {
+	if p == nil {
+		return "any"
+	}
+	return *p
+}
+
+// memory is a Memory in memory that behaves as RedisMemory.
+type memory struct {
+	mu      sync.Mutex
+	entries map[string]*Entry
+	fail    int
+	stored  func() // after a Store
+}
+
+func newMemory() *memory { return &memory{entries: map[string]*Entry{}} }
+
+func (m *memory) down() error {
+	if m.fail > 0 {
+		m.fail--
+		return errors.New("redis is away")
+	}
+	return nil
+}
+
+func (m *memory) Load(_ context.Context, account string, listings []string) ([]*Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]*Entry, len(listings))
+	for i, id := range listings {
+		out[i] = m.entries[account+"/"+id]
+	}
+	return out, m.down()
+}
+
+func (m *memory) Store(_ context.Context, account string, writes []Write) ([]*Race, error) {
+	m.mu.Lock()
+	if err := m.down(); err != nil {
+		m.mu.Unlock()
+		return nil, err
+	}
+	races := make([]*Race, len(writes))
+	for i, w := range writes {
+		key := account + "/" + w.Listing
+		old := m.entries[key]
+		c := 1
+		if old != nil {
+			c = compare(w.Entry.Target.Version, old.Target.Version)
+			if c != 0 && compare(old.Target.Version, w.Loaded) != 0 {
+				races[i] = &Race{}
+				if c < 0 {
+					races[i].Newer = old
+				}
+			}
+		}
+		if c >= 0 {
+			e := w.Entry
+			m.entries[key] = &e
+		}
+	}
+	m.mu.Unlock()
+	if m.stored != nil {
+		m.stored()
+	}
+	return races, nil
+}
+
+// world is Kafka, the memory and shops, around a sink that can be killed and started again.
+type world struct {
+	t       *testing.T
+	cfg     Config
+	shops   map[string]*shop
+	memory  *memory
+	reg     *prometheus.Registry
+	errs    []string
+	publish func() error // before records are taken
+
+	mu      sync.Mutex
+	log     []*stream.Record // the one partition of push.targets
+	records []kafka.Record   // everything else
+	done    map[int64]bool   // by offset
+	offered int64            // next offset to be offered
+
+	sink   *Sink
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+func newWorld(t *testing.T, accounts ...string) *world {
+	cfg := DefaultConfig()
+	cfg.CoalesceIncreases = 500 * time.Millisecond
+	w := &world{t: t, cfg: cfg, shops: map[string]*shop{}, memory: newMemory(), done: map[int64]bool{}}
+	for _, a := range accounts {
+		w.shops[a] = newShop()
+	}
+	return w
+}
+
+func (w *world) Produce(ctx context.Context, rs []kafka.Record) error {
+	if w.publish != nil {
+		if err := w.publish(); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range rs {
+		if r.Topic.Name == schemas.PushTargets.Name {
+			w.append(r.Key, r.Value)
+			continue
+		}
+		w.records = append(w.records, r)
+	}
+	return nil
+}
+
+func (w *world) append(key, value []byte) {
+	w.log = append(w.log, &stream.Record{Topic: schemas.PushTargets, Offset: int64(len(w.log)), Key: key, Value: value})
+}
+
+// start runs a new sink and offers everything from the lowest offset that is not done.
+func (w *world) start() {
+	w.reg = prometheus.NewRegistry()
+	accounts := map[string]Account{}
+	for name, s := range w.shops {
+		s.mu.Lock()
+		s.inside = 0
+		s.mu.Unlock()
+		accounts[name] = Account{Connector: "shop", Stock: s}
+	}
+	accounts["mute"] = Account{Connector: "ecb"}
+	var err error
+	w.sink, err = New(w.cfg, Deps{
+		Accounts: accounts, Publish: w, Memory: w.memory, Now: time.Now, Metrics: w.reg,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel, w.ended = cancel, make(chan struct{})
+	sink, ended := w.sink, w.ended
+	go func() {
+		defer close(ended)
+		_ = sink.Run(ctx)
+	}()
+	w.offered = w.low()
+	w.offer()
+}
+
+// low is the offset that would be committed.
+func (w *world) low() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.log {
+		if !w.done[int64(i)] {
+			return int64(i)
+		}
+	}
+	return int64(len(w.log))
+}
+
+// offer hands over what the log has and was not offered.
+func (w *world) offer() {
+	w.mu.Lock()
+	var ds []*stream.Delivery
+	for ; w.offered < int64(len(w.log)); w.offered++ {
+		r := w.log[w.offered]
+		sink, calls := w.sink, 0
+		ds = append(ds, &stream.Delivery{Record: r, Done: func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if calls++; calls > 1 {
+				w.errs = append(w.errs, fmt.Sprintf("Done of offset %d was called twice", r.Offset))
+			}
+			if sink == w.sink {
+				w.done[r.Offset] = true
+			}
+		}})
+	}
+	w.mu.Unlock()
+	if err := w.sink.Offer(context.Background(), ds); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// stop ends the sink; hard leaves it no time, as a kill would.
+func (w *world) stop(hard bool) {
+	if hard {
+		cfg := w.cfg
+		cfg.DrainTimeout = 0
+		if err := w.sink.Reload(cfg); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.cancel()
+	<-w.ended
+}
+
+func target(account, listing string, version, quantity int64, decrease bool) *event.PushTarget {
+	return &event.PushTarget{
+		Connector: "shop", Account: account, ListingId: listing, StockId: "stock-" + listing, Location: "loc",
+		Sku: "SKU-" + listing, Quantity: quantity, Decrease: decrease,
+		Version: &event.Version{Epoch: 1, Number: version}, DecidedMs: time.Now().UnixMilli(),
+	}
+}
+
+// decide appends targets to the topic and offers them.
+func (w *world) decide(ts ...*event.PushTarget) {
+	w.mu.Lock()
+	for _, t := range ts {
+		b, err := t.MarshalVTStrict()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.append([]byte(t.Account+"/"+t.ListingId), b)
+	}
+	w.mu.Unlock()
+	w.offer()
+}
+
+// outcomes lists "listing version quantity outcome" as they were published, and checks that
+// the stock room was told the same.
+func (w *world) outcomes() (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	told := map[string]int{}
+	for _, r := range w.records {
+		var o *event.PushOutcome
+		switch r.Topic.Name {
+		case schemas.PushOutcomes.Name:
+			o = &event.PushOutcome{}
+			if err := o.UnmarshalVT(r.Value); err != nil {
+				w.t.Fatal(err)
+			}
+			told[fmt.Sprint(o)]++
+			out = append(out, fmt.Sprintf("%s v%d %d %s", o.ListingId, o.TargetVersion.Number, o.Quantity, label(o.Outcome)))
+		case schemas.StockIn.Name:
+			in := &event.StockInput{}
+			if err := in.UnmarshalVT(r.Value); err != nil {
+				w.t.Fatal(err)
+			}
+			if len(in.EventId) < 16 || string(r.PartitionKey) != in.GetOutcome().GetSku() {
+				w.t.Errorf("stock input without event id or with key %q", r.PartitionKey)
+			}
+			told[fmt.Sprint(in.GetOutcome())]--
+		}
+	}
+	for o, n := range told {
+		if n != 0 {
+			w.t.Errorf("outcome told to only one of the two topics: %s", o)
+		}
+	}
+	return out
+}
+
+func (w *world) alerts() (kinds []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.records {
+		if r.Topic.Name == schemas.Alerts.Name {
+			kinds = append(kinds, string(r.Key))
+		}
+	}
+	return kinds
+}
+
+// problems collects what must never be.
+func (w *world) problems() []string {
+	w.mu.Lock()
+	all := slices.Clone(w.errs)
+	w.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(w.shops)) {
+		s := w.shops[name]
+		s.mu.Lock()
+		all = append(all, s.wrong...)
+		s.mu.Unlock()
+	}
+	return all
+}
+
+func (w *world) check() {
+	w.t.Helper()
+	if p := w.problems(); len(p) > 0 {
+		w.t.Error(strings.Join(p, "\n"))
+	}
+}
+
+func (w *world) allDone() {
+	w.t.Helper()
+	if low := w.low(); low != int64(len(w.log)) {
+		w.t.Errorf("offset %d of %d is not done", low, len(w.log))
+	}
+}
