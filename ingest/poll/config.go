@@ -22,8 +22,8 @@ type Plan struct {
 	Overlap time.Duration `yaml:"overlap"`
 	// Settle is left out before the platform's now, for what is still being written; default 15 s.
 	Settle time.Duration `yaml:"settle"`
-	// Backfill is how far back a first poll begins; default 30 days, negative = as far as the
-	// platform allows. It is also what is read again when Redis was lost.
+	// Backfill is how far back a first poll begins; default and negative = as far as the platform
+	// allows. It is also what is read again when Redis was lost.
 	Backfill time.Duration `yaml:"backfill"`
 }
 
@@ -61,7 +61,7 @@ func (p Plan) or(q Plan) Plan {
 }
 
 func (c Config) withDefaults() Config {
-	c.Plan = c.or(Plan{Interval: 15 * time.Minute, Overlap: 5 * time.Minute, Settle: 15 * time.Second, Backfill: 30 * 24 * time.Hour})
+	c.Plan = c.or(Plan{Interval: 15 * time.Minute, Overlap: 5 * time.Minute, Settle: 15 * time.Second})
 	c.Concurrent = cmp.Or(c.Concurrent, 8)
 	c.ChunkRecords = cmp.Or(c.ChunkRecords, 500)
 	c.ChunkBytes = cmp.Or(c.ChunkBytes, 4<<20)

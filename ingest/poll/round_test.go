@@ -215,7 +215,7 @@ func TestBackfillWithoutEnd(t *testing.T) {
 		got = req
 		return connectors.PollResult{Cursor: cursor(1)}, nil
 	})
-	w := newWorld(t, Config{Plan: Plan{Backfill: -1}}, newRedis(t), p)
+	w := newWorld(t, Config{Plan: Plan{Backfill: time.Hour}, Plans: map[string]Plan{"shop-uk": {Backfill: -1}}}, newRedis(t), p)
 	w.visitOrders(t.Context())
 	if !got.Start.IsZero() {
 		t.Errorf("begins at %s", got.Start)

@@ -28,9 +28,9 @@ func TestPlan(t *testing.T) {
 		floor   time.Duration
 		want    Plan
 	}{
-		{"de", "orders", 0, Plan{time.Minute, 2 * time.Minute, 15 * time.Second, 30 * 24 * time.Hour}},
-		{"de", "orders", time.Hour, Plan{time.Hour, 2 * time.Minute, 15 * time.Second, 30 * 24 * time.Hour}},
-		{"uk", "products", 0, Plan{time.Second, 2 * time.Minute, 3 * time.Second, 30 * 24 * time.Hour}},
+		{"de", "orders", 0, Plan{time.Minute, 2 * time.Minute, 15 * time.Second, 0}},
+		{"de", "orders", time.Hour, Plan{time.Hour, 2 * time.Minute, 15 * time.Second, 0}},
+		{"uk", "products", 0, Plan{time.Second, 2 * time.Minute, 3 * time.Second, 0}},
 		{"uk", "orders", 0, Plan{2 * time.Second, 2 * time.Minute, 3 * time.Second, -1}},
 	} {
 		if diff := cmp.Diff(tc.want, c.plan(tc.account, tc.subject, tc.floor)); diff != "" {
