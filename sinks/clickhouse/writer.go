@@ -12,6 +12,7 @@ import (
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/schemas"
@@ -22,12 +23,12 @@ type Deps struct {
 	Log *slog.Logger
 	// Inserted is told of every insert that the server confirmed.
 	Inserted func(table string, rows int, took time.Duration)
-	// Inserting is called before each insert of a batch: where a crash is provoked on purpose.
+	// Inserting is called before each insert of a batch, concurrently: where a crash is provoked on purpose.
 	Inserting func(table string)
 }
 
-// Writer writes batches into the tables. It may be called concurrently; each call uses one
-// connection at a time.
+// Writer writes batches into the tables. It may be called concurrently; each call uses at most
+// two connections at a time.
 type Writer struct {
 	cfg  Config
 	deps Deps
@@ -42,6 +43,8 @@ type Writer struct {
 }
 
 var _ stream.BatchWriter = (*Writer)(nil)
+
+const tablesAtOnce = 2
 
 // maxFree bounds the readers kept per family.
 const maxFree = 4
@@ -169,13 +172,8 @@ func (w *Writer) Write(ctx context.Context, b *stream.Batch) error {
 	defer w.giveBack(fam, rd)
 
 	rejected, removals := w.read(rd, fam, b)
-	for _, t := range rd.tables() {
-		if t.n == 0 {
-			continue
-		}
-		if err := w.insertTable(ctx, t, b.Token); err != nil {
-			return err
-		}
+	if err := w.insertTables(ctx, rd.tables(), b.Token); err != nil {
+		return err
 	}
 	if err := w.remove(ctx, b, removals); err != nil {
 		return err
@@ -210,6 +208,19 @@ func (w *Writer) read(rd reader, fam string, b *stream.Batch) (rejected []stream
 	return rejected, removals
 }
 
+// insertTables writes the tables of a batch side by side: each has its own token, so it does not
+// matter which of them a crash leaves out.
+func (w *Writer) insertTables(ctx context.Context, tables []*rows, token string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(tablesAtOnce)
+	for _, t := range tables {
+		if t.n > 0 {
+			g.Go(func() error { return w.insertTable(ctx, t, token) })
+		}
+	}
+	return g.Wait()
+}
+
 // insertTable writes one table's rows under the token of the batch and the table.
 func (w *Writer) insertTable(ctx context.Context, t *rows, token string) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.timeout())
@@ -236,7 +247,10 @@ func (w *Writer) insertTable(ctx context.Context, t *rows, token string) error {
 
 // insert sends rows as they are, column by column, in one synchronous block.
 func insert(ctx context.Context, conn driver.Conn, t *rows, settings ch.Settings) error {
-	ctx = ch.Context(ctx, ch.WithSettings(settings), ch.WithColumnNamesAndTypes(t.wire))
+	return appendAndSend(ch.Context(ctx, ch.WithSettings(settings), ch.WithColumnNamesAndTypes(t.wire)), conn, t)
+}
+
+func appendAndSend(ctx context.Context, conn driver.Conn, t *rows) error {
 	batch, err := conn.PrepareBatch(ctx, t.insert)
 	if err != nil {
 		return err
