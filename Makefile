@@ -44,7 +44,7 @@ services-stop: ## stop them
 define with_services
 	bin/crossdock services start --dir $(1)
 	trap 'bin/crossdock services stop --dir $(1)' EXIT
-	set -a; source $(1)/env; set +a
+	set -a; source $(1)/services.env; set +a
 endef
 
 .PHONY: test

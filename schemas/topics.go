@@ -123,6 +123,7 @@ const (
 	HeaderObject     = "object"       // the platform's object id
 	HeaderVersion    = "version"      // "epoch.number" of a table record
 	HeaderPrevious   = "previous"     // version it replaces, "0.-1" for a new key
+	HeaderSince      = "since"        // offset of the first input record that made this version of the one before
 	HeaderSource     = "source"       // "partition" of the room's input that wrote it
 	HeaderOrigin     = "origin-coord" // coordinates that a redriven record stands for
 	HeaderTrace      = "traceparent"  // W3C trace context

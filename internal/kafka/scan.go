@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/helloword/crossdock/schemas"
@@ -237,6 +238,19 @@ func (c *Client) Idle(ctx context.Context, group string) error {
 	}
 	if d, ok := described[full]; ok && len(d.Members) > 0 {
 		return fmt.Errorf("group %s has %d members: stop them first", full, len(d.Members))
+	}
+	return nil
+}
+
+// ForgetGroup deletes a group that has no members: its next member begins at the beginning.
+func (c *Client) ForgetGroup(ctx context.Context, group string) error {
+	full := c.scope.Group(group)
+	r, err := kadm.NewClient(c.Client).DeleteGroup(ctx, full)
+	if err == nil {
+		err = r.Err
+	}
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return fmt.Errorf("forgetting group %s: %w", full, err)
 	}
 	return nil
 }

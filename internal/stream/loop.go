@@ -99,18 +99,18 @@ func (l *Loop) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offs
 					part, committed, l.name)})
 				return nil, errors.New("state is gone")
 			}
-			l.mu.Lock()
-			l.sessions[part] = newSession(l.room, part, t, l.store, wm)
-			l.mu.Unlock()
-			switch {
-			case wm < 0:
-				// Nothing was ever handled: from the beginning.
-			case committed < 0 || wm+1 < committed:
-				// Redis fell back while nobody looked, or nothing was committed yet.
-				parts[p] = kgo.NewOffset().At(wm + 1).WithEpoch(-1)
-			default:
-				// Outputs of what lies between may be missing: read it again and repeat them.
+			s := newSession(l.room, part, t, l.store, wm)
+			s.next = max(committed, 0)
+			if wm >= 0 && committed > wm+1 {
+				// Redis fell back while nobody looked.
+				s.next = wm + 1
+				parts[p] = kgo.NewOffset().At(s.next).WithEpoch(-1)
 			}
+			// Else outputs of (committed, wm] may be missing: they are read again and repeated;
+			// without a commit, from the beginning.
+			l.mu.Lock()
+			l.sessions[part] = s
+			l.mu.Unlock()
 		}
 	}
 	return offsets, nil
@@ -240,11 +240,11 @@ func (l *Loop) batch(work, stop context.Context, fp kgo.FetchTopicPartition, out
 		res, err := s.handle(work, records)
 		if gap, ok := asGap(err); ok {
 			l.Metrics.Gaps.WithLabelValues(l.name).Inc()
-			l.Log.Warn("state fell back, reading again", "room", l.name, "partition", s.part.String(), "from", gap.watermark+1)
+			l.Log.Warn("state fell back, reading again", "room", l.name, "partition", s.part.String(), "from", gap.next)
 			if gap.watermark < 0 {
 				return 0, false, l.gone(s.part, first)
 			}
-			return gap.watermark + 1, false, nil
+			return gap.next, false, nil
 		}
 		if err == nil {
 			l.count(len(records), res)
@@ -408,9 +408,9 @@ func (l *Loop) looks(ctx context.Context, busy, back map[string]map[int32]kgo.Ep
 		if wm < 0 {
 			return l.gone(s.part, s.base)
 		}
-		l.Log.Warn("state fell back on a quiet partition, reading again", "room", l.name, "partition", s.part.String(), "from", wm+1)
-		s.rewind(wm)
-		set(back, l.Scope.Topic(s.input), s.part.id, kgo.EpochOffset{Epoch: -1, Offset: wm + 1})
+		gap := s.fellBack(wm)
+		l.Log.Warn("state fell back on a quiet partition, reading again", "room", l.name, "partition", s.part.String(), "from", gap.next)
+		set(back, l.Scope.Topic(s.input), s.part.id, kgo.EpochOffset{Epoch: -1, Offset: gap.next})
 	}
 	return nil
 }

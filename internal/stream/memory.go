@@ -35,6 +35,7 @@ func NewMemory(room *Room, input schemas.Topic) *Memory {
 func (m *Memory) assign() {
 	m.session = newSession(m.room, m.part, m.input, m.store, m.store.wm)
 	m.next = min(m.committed, int(m.store.wm+1))
+	m.session.next = int64(m.next)
 }
 
 // Append adds a record to the input, as a producer would. Offsets count from 0.
@@ -74,7 +75,7 @@ func (m *Memory) Step(n int, crash Crash) ([]Output, error) {
 	}
 	res, err := m.session.handle(context.Background(), m.log[m.next:m.next+n])
 	if gap, ok := asGap(err); ok {
-		m.next = int(gap.watermark + 1)
+		m.next = int(gap.next)
 		return nil, nil
 	}
 	if err != nil {
@@ -117,8 +118,7 @@ func (m *Memory) Restore(snapshot any) { *m.store = *snapshot.(*memoryStore).clo
 // Look is the idle look: step IdleLook.
 func (m *Memory) Look() {
 	if m.store.wm < m.session.base {
-		m.session.rewind(m.store.wm)
-		m.next = int(m.store.wm + 1)
+		m.next = int(m.session.fellBack(m.store.wm).next)
 	}
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"sort"
 	"strconv"
 	"time"
 
@@ -23,9 +24,12 @@ type Rebuilt struct {
 // highest version below what the group has committed, and the watermark there. What came
 // after is handled again by the loop, as after any crash. The room must not be running.
 //
+// With fromInput nothing is taken from the tables: the group's offsets are forgotten, and the
+// loop folds the whole input again, as far back as it is retained.
+//
 // Dedup marks are not rebuilt: a duplicate that arrives after it passes the first hop once
 // and changes nothing in the rooms behind, which compare content.
-func Rebuild(ctx context.Context, f Fold, d Deps, progress func(records int)) (Rebuilt, error) {
+func Rebuild(ctx context.Context, f Fold, d Deps, fromInput bool, progress func(records int)) (Rebuilt, error) {
 	began := time.Now()
 	room, err := NewRoom(f, d.Version)
 	if err != nil {
@@ -50,6 +54,9 @@ func Rebuild(ctx context.Context, f Fold, d Deps, progress func(records int)) (R
 		name, _ := d.Scope.Base(p.Topic)
 		cut[partition{name, p.Partition}] = max(p.Committed, 0)
 	}
+	if err := lowerCuts(ctx, room, d, cut); err != nil {
+		return res, err
+	}
 	st := newRedisStore(d.Redis, d.Scope, room.name, room.tables)
 	for p := range cut {
 		if err := st.wipe(ctx, p); err != nil {
@@ -58,6 +65,10 @@ func Rebuild(ctx context.Context, f Fold, d Deps, progress func(records int)) (R
 	}
 	if err := d.Redis.Del(ctx, d.Scope.Key("meta:{"+room.name+"}")).Err(); err != nil {
 		return res, fmt.Errorf("forgetting the pinned topics of %s: %w", room.name, err)
+	}
+	if fromInput {
+		// Nothing is restored: the loop folds the whole input again.
+		return res, c.ForgetGroup(ctx, room.name)
 	}
 	for _, t := range room.tables {
 		n, err := restoreTable(ctx, room, t, d, st, cut, &res, progress)
@@ -79,71 +90,133 @@ func Rebuild(ctx context.Context, f Fold, d Deps, progress func(records int)) (R
 	return res, nil
 }
 
-// kept is the best version seen of one key.
+// span is the offsets that one version of an entry covers.
+type span struct{ since, version int64 }
+
+// lowerCuts moves each cut below the versions that span it: records of one batch are written
+// as one version, and half a version cannot be rebuilt. What lies between is handled again.
+func lowerCuts(ctx context.Context, room *Room, d Deps, cut map[partition]int64) error {
+	topics := make([]schemas.Topic, 0, len(room.tables))
+	for _, t := range room.tables {
+		topics = append(topics, t.Topic)
+	}
+	if len(topics) == 0 {
+		return nil
+	}
+	spans := make(map[partition][]span)
+	err := kafka.Scan(ctx, d.Kafka, d.Scope, d.Log, topics, time.Time{}, func(r *kafka.Scanned) error {
+		h, err := tableHeaders(r)
+		if err != nil {
+			return err
+		}
+		if h.since != h.version.Number {
+			p := partition{room.inputs[0].Name, h.source}
+			spans[p] = append(spans[p], span{h.since, h.version.Number})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for p, ss := range spans {
+		sort.Slice(ss, func(i, j int) bool { return ss[i].version > ss[j].version })
+		for moved := true; moved; {
+			moved = false
+			for _, s := range ss {
+				if s.since < cut[p] && s.version >= cut[p] {
+					cut[p], moved = s.since, true
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// tableHead is what the headers of a table record say.
+type tableHead struct {
+	lineage
+	source int32
+}
+
+func tableHeaders(r *kafka.Scanned) (h tableHead, err error) {
+	bad := func(name string, err error) error {
+		return fmt.Errorf("%s/%d@%d: header %s: %w", r.Topic.Name, r.Partition, r.Offset, name, err)
+	}
+	if h.version, err = ParseVersion(string(r.Header(schemas.HeaderVersion))); err != nil {
+		return h, bad(schemas.HeaderVersion, err)
+	}
+	if h.previous, err = ParseVersion(string(r.Header(schemas.HeaderPrevious))); err != nil {
+		return h, bad(schemas.HeaderPrevious, err)
+	}
+	if h.since, err = strconv.ParseInt(string(r.Header(schemas.HeaderSince)), 10, 64); err != nil {
+		return h, bad(schemas.HeaderSince, err)
+	}
+	source, err := strconv.ParseInt(string(r.Header(schemas.HeaderSource)), 10, 32)
+	if err != nil {
+		return h, bad(schemas.HeaderSource, err)
+	}
+	h.source = int32(source)
+	return h, nil
+}
+
+// kept is the best version seen of one key below the cut, and the lowest above it, which must
+// name it as the one it replaced: else the right one was compacted away.
 type kept struct {
-	version Version
-	stored  []byte // nil: deleted
-	part    partition
-	// oldest version seen above the cut, and what it replaced: proof that the key was new.
-	above    bool
-	previous Version
+	part   partition
+	best   lineage
+	stored []byte // nil: deleted
+	above  *lineage
 }
 
 func restoreTable(ctx context.Context, room *Room, t *Table, d Deps, st *redisStore, cut map[partition]int64, res *Rebuilt, progress func(int)) (int, error) {
 	input := room.inputs[0]
-	best := make(map[string]*kept)
+	keys := make(map[string]*kept)
 	err := kafka.Scan(ctx, d.Kafka, d.Scope, d.Log, []schemas.Topic{t.Topic}, time.Time{}, func(r *kafka.Scanned) error {
 		res.Records++
 		if progress != nil && res.Records%10_000 == 0 {
 			progress(res.Records)
 		}
-		version, err := ParseVersion(string(r.Header(schemas.HeaderVersion)))
+		h, err := tableHeaders(r)
 		if err != nil {
-			return fmt.Errorf("%s/%d@%d: %w", t.Topic.Name, r.Partition, r.Offset, err)
+			return err
 		}
-		previous, err := ParseVersion(string(r.Header(schemas.HeaderPrevious)))
-		if err != nil {
-			return fmt.Errorf("%s/%d@%d: previous: %w", t.Topic.Name, r.Partition, r.Offset, err)
-		}
-		source, err := strconv.ParseInt(string(r.Header(schemas.HeaderSource)), 10, 32)
-		if err != nil {
-			return fmt.Errorf("%s/%d@%d: header %s: %w", t.Topic.Name, r.Partition, r.Offset, schemas.HeaderSource, err)
-		}
-		part := partition{input.Name, int32(source)}
-		k := best[string(r.Key)]
+		part := partition{input.Name, h.source}
+		k := keys[string(r.Key)]
 		if k == nil {
-			k = &kept{part: part, version: Version{Number: -1}}
-			best[string(r.Key)] = k
+			k = &kept{part: part, best: noEntry.lineage}
+			keys[string(r.Key)] = k
 		}
-		if version.Number >= cut[part] {
-			if !k.above || previous.Before(k.previous) {
-				k.above, k.previous = true, previous
+		if h.version.Number >= cut[part] {
+			if k.above == nil || h.version.Before(k.above.version) {
+				k.above = &h.lineage
 			}
 			return nil
 		}
-		if version.Before(k.version) {
+		if h.version.Before(k.best.version) {
 			return nil
 		}
-		k.version, k.part, k.stored = version, part, nil
-		if r.Value != nil {
-			if k.stored, err = restoredEntry(t, version, r.Value); err != nil {
-				return fmt.Errorf("%s/%d@%d: %w", t.Topic.Name, r.Partition, r.Offset, err)
-			}
+		k.best, k.part, k.stored = h.lineage, part, nil
+		if r.Value == nil {
+			return nil
 		}
-		return nil
+		m := t.New()
+		if err := m.UnmarshalVT(r.Value); err != nil {
+			return fmt.Errorf("%s/%d@%d: decoding an entry: %w", t.Topic.Name, r.Partition, r.Offset, err)
+		}
+		k.stored, _, err = encodeEntry(entry{m, h.lineage})
+		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	n := 0
 	chunks := make(map[partition][]any)
-	for id, k := range best {
-		if k.version.Number < 0 {
-			if k.above && k.previous.Number >= 0 {
-				return 0, fmt.Errorf("%s, key %s: the version below offset %d was compacted away (%s replaced it): this table cannot be cut there; raise min.compaction.lag.ms and replay room %s from the beginning",
-					t.Topic.Name, id, cut[k.part], k.previous, room.name)
-			}
-			continue
+	for id, k := range keys {
+		// What follows a deleted entry names no predecessor: Redis forgets a deleted one's lineage.
+		fresh := k.stored == nil && k.above != nil && k.above.previous == noEntry.version
+		if k.above != nil && !fresh && k.above.previous != k.best.version {
+			return 0, fmt.Errorf("%s, key %s: version %s is needed and was compacted away (%s replaced it): keep min.compaction.lag.ms above the longest pause; here only handling the input again from its beginning helps: wipe the room with `crossdock rebuild --room %s --from-input`",
+				t.Topic.Name, id, k.above.previous, k.above.version, room.name)
 		}
 		if k.stored == nil {
 			continue
@@ -165,16 +238,6 @@ func restoreTable(ctx context.Context, room *Room, t *Table, d Deps, st *redisSt
 		}
 	}
 	return n, nil
-}
-
-// restoredEntry is a table record's value in the form that Redis keeps.
-func restoredEntry(t *Table, v Version, value []byte) ([]byte, error) {
-	m := t.New()
-	if err := m.UnmarshalVT(value); err != nil {
-		return nil, fmt.Errorf("decoding an entry of %s: %w", t.Name, err)
-	}
-	stored, _, err := encodeEntry(entry{m, v})
-	return stored, err
 }
 
 // wipe removes the watermark and entries of one partition.

@@ -59,11 +59,11 @@ type applyAnswer struct {
 }
 
 // gapError: Redis is behind what this session has seen: it fell back. The partition must be
-// read again from watermark+1.
-type gapError struct{ watermark int64 }
+// read again from next.
+type gapError struct{ watermark, next int64 }
 
 func (e *gapError) Error() string {
-	return fmt.Sprintf("state fell back to offset %d: reading again from there", e.watermark)
+	return fmt.Sprintf("state fell back to offset %d: reading again from %d", e.watermark, e.next)
 }
 
 // dedupPeriod is how long one generation of marks is written; a mark is found for one to
@@ -82,7 +82,10 @@ type session struct {
 	epoch int64
 	store store
 	// base is the watermark that the cache reflects.
-	base  int64
+	base int64
+	// next is the offset to be handled next; it can be below base, while what was applied
+	// before a crash is repeated.
+	next  int64
 	cache *cache
 
 	load, apply *crash.Point
@@ -114,16 +117,25 @@ func (s *session) handle(ctx context.Context, records []*Record) (handled, error
 		case err != nil:
 			return handled{}, err
 		case answer.applied:
+			s.next = records[len(records)-1].Offset + 1
 			return res, nil
 		case answer.watermark < s.base:
-			s.rewind(answer.watermark)
-			return handled{}, &gapError{answer.watermark}
+			s.next = records[0].Offset
+			return handled{}, s.fellBack(answer.watermark)
 		default:
 			// AHEAD: an answer of ours was lost, or another consumer went on. What it did
 			// is the same fold; the batch is handled again on top of it.
 			s.rewind(answer.watermark)
 		}
 	}
+}
+
+// fellBack is step Rewind: the session goes on from the watermark, or from where it stood when
+// that is earlier: what it was repeating has not been emitted yet (docs/spec, NoRewindBound).
+func (s *session) fellBack(watermark int64) *gapError {
+	s.rewind(watermark)
+	s.next = min(s.next, watermark+1)
+	return &gapError{watermark: watermark, next: s.next}
 }
 
 // rewind makes the session's view that of a watermark.
@@ -134,10 +146,8 @@ func (s *session) rewind(watermark int64) {
 
 // change is the newest state of one entry within a batch.
 type change struct {
-	key      Key
-	value    Message
-	version  Version
-	previous Version
+	key Key
+	entry
 }
 
 func (s *session) attempt(ctx context.Context, records []*Record, prep []prepared) (handled, applyAnswer, error) {
@@ -159,15 +169,15 @@ func (s *session) attempt(ctx context.Context, records []*Record, prep []prepare
 	for i := range b.changes {
 		c := &b.changes[i]
 		w := write{key: c.key}
-		out := tableRecord(c.key, c.value, c.version, c.previous)
+		out := tableRecord(c.key, c.value, c.lineage)
 		if c.value != nil {
 			var message []byte
-			if w.stored, message, err = encodeEntry(entry{c.value, c.version}); err != nil {
+			if w.stored, message, err = encodeEntry(c.entry); err != nil {
 				return handled{}, applyAnswer{}, fmt.Errorf("%s %s: %w", s.part, c.key.ID, err)
 			}
 			out.Value, out.Bytes = nil, message
 		}
-		out.Headers = append(out.Headers, Header{schemas.HeaderSource, fmt.Append(nil, s.part.id)})
+		out.Headers = append(out.Headers, sourceHeader(s.part.id))
 		req.writes = append(req.writes, w)
 		tables = append(tables, out)
 	}
@@ -180,10 +190,11 @@ func (s *session) attempt(ctx context.Context, records []*Record, prep []prepare
 	s.base = max(s.base, req.last)
 	for i := range b.changes {
 		c := &b.changes[i]
-		s.cache.put(c.key, entry{c.value, c.version})
+		s.cache.put(c.key, c.entry)
 	}
 	res := b.handled
-	res.outputs = append(tables, b.outputs(answer.emit)...)
+	// Tables last: what is repeated of an older version must not stand behind the newer one.
+	res.outputs = append(b.outputs(answer.emit), tables...)
 	res.duplicates = b.droppedBy(answer.emit)
 	return res, answer, nil
 }
@@ -201,7 +212,7 @@ func (s *session) loadMissing(ctx context.Context, prep []prepared) (map[Key]ent
 			e, ok := s.cache.get(k)
 			if !ok {
 				missing = append(missing, k)
-				e = entry{version: noVersion}
+				e = noEntry
 			}
 			view[k] = e
 		}
@@ -218,7 +229,7 @@ func (s *session) loadMissing(ctx context.Context, prep []prepared) (map[Key]ent
 		return nil, applyAnswer{watermark: wm}, nil
 	}
 	for i, k := range missing {
-		e := entry{version: noVersion}
+		e := noEntry
 		if stored[i] != nil {
 			if e, err = decodeEntry(k.Table, stored[i]); err != nil {
 				return nil, applyAnswer{}, fmt.Errorf("%s, entry %s: %w", s.part, k.ID, err)
@@ -249,12 +260,12 @@ type pending struct {
 }
 
 // read is the newest view of an entry: changed in this batch, or as loaded.
-func (b *batch) read(k Key) (Message, *Version, bool) {
+func (b *batch) read(k Key) (entry, bool) {
 	if i, ok := b.index[k]; ok {
-		return b.changes[i].value, &b.changes[i].version, true
+		return b.changes[i].entry, true
 	}
 	e, ok := b.view[k]
-	return e.value, &e.version, ok
+	return e, ok
 }
 
 func (b *batch) record(r *Record, p *prepared) {
@@ -267,6 +278,7 @@ func (b *batch) record(r *Record, p *prepared) {
 		timeMs:  r.TimestampMs,
 		read:    b.read,
 		repeat:  r.Offset <= b.base,
+		source:  r.Partition,
 	}
 	var err error
 	if tx.repeat {
@@ -286,6 +298,11 @@ func (b *batch) record(r *Record, p *prepared) {
 	for i := range tx.outs {
 		o := pending{tx.outs[i], -1}
 		if o.Once != nil {
+			// The verdict comes with Apply, when entries have been computed already: a
+			// duplicate's would have to be undone (docs/spec, NoMarks).
+			if len(b.room.tables) > 0 {
+				panic("stream: room " + b.room.name + " keeps tables and emits Once: dedup belongs to a room before it")
+			}
 			o.mark = b.markOf(first, r, o.Once)
 		}
 		b.outs = append(b.outs, o)
@@ -298,7 +315,7 @@ func (b *batch) change(p put, version Version) {
 		return
 	}
 	b.index[p.key] = len(b.changes)
-	b.changes = append(b.changes, change{p.key, p.value, version, b.view[p.key].version})
+	b.changes = append(b.changes, change{p.key, entry{p.value, lineage{version, b.view[p.key].version, version.Number}}})
 }
 
 // markOf returns the record's mark for an event id; outputs of one event share it.

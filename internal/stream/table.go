@@ -12,17 +12,26 @@ import (
 
 // entry is one table entry in memory. value is nil when it is known that there is none.
 type entry struct {
-	value   Message
-	version Version
+	value Message
+	lineage
 }
 
-// encodeEntry is the Redis form: version (two varints), then the message. The message's own
+// lineage is where an entry's state comes from: its version; the version it replaced; and
+// since, the offset of the first of the records that made the one of the other. Records of
+// one batch are written as one version, so a rebuild must not cut between since and version.
+type lineage struct {
+	version, previous Version
+	since             int64
+}
+
+// encodeEntry is the Redis form: lineage (five varints), then the message. The message's own
 // bytes are returned as well, as the topic's value, so that it is encoded once.
 func encodeEntry(e entry) (stored, message []byte, err error) {
 	size := e.value.SizeVT()
-	buf := make([]byte, 0, 2*binary.MaxVarintLen64+size)
-	buf = binary.AppendVarint(buf, e.version.Epoch)
-	buf = binary.AppendVarint(buf, e.version.Number)
+	buf := make([]byte, 0, 5*binary.MaxVarintLen64+size)
+	for _, n := range [...]int64{e.version.Epoch, e.version.Number, e.previous.Epoch, e.previous.Number, e.since} {
+		buf = binary.AppendVarint(buf, n)
+	}
 	head := len(buf)
 	buf = buf[:head+size]
 	if _, err := e.value.MarshalToSizedBufferVTStrict(buf[head:]); err != nil {
@@ -32,30 +41,31 @@ func encodeEntry(e entry) (stored, message []byte, err error) {
 }
 
 func decodeEntry(t *Table, stored []byte) (entry, error) {
-	epoch, n := binary.Varint(stored)
-	if n <= 0 {
-		return entry{}, fmt.Errorf("table %s: an entry in Redis has no version: its state is damaged, run `crossdock rebuild`", t.Name)
-	}
-	number, m := binary.Varint(stored[n:])
-	if m <= 0 {
-		return entry{}, fmt.Errorf("table %s: an entry in Redis has no version number: its state is damaged, run `crossdock rebuild`", t.Name)
+	var head [5]int64
+	for i := range head {
+		v, n := binary.Varint(stored)
+		if n <= 0 {
+			return entry{}, fmt.Errorf("table %s: an entry in Redis has no lineage: its state is damaged, run `crossdock rebuild`", t.Name)
+		}
+		head[i], stored = v, stored[n:]
 	}
 	msg := t.New()
-	if err := msg.UnmarshalVT(stored[n+m:]); err != nil {
+	if err := msg.UnmarshalVT(stored); err != nil {
 		return entry{}, fmt.Errorf("table %s: an entry in Redis cannot be decoded: its state is damaged, run `crossdock rebuild`: %w", t.Name, err)
 	}
-	return entry{value: msg, version: Version{Epoch: epoch, Number: number}}, nil
+	return entry{msg, lineage{Version{head[0], head[1]}, Version{head[2], head[3]}, head[4]}}, nil
 }
 
 // tableRecord is an entry's record on its table's topic. value nil writes a tombstone.
-func tableRecord(k Key, value Message, version, previous Version) Output {
+func tableRecord(k Key, value Message, l lineage) Output {
 	o := Output{
 		Topic: k.Table.Topic,
 		Key:   []byte(k.ID),
 		Value: value,
 		Headers: []Header{
-			{schemas.HeaderVersion, []byte(version.String())},
-			{schemas.HeaderPrevious, []byte(previous.String())},
+			{schemas.HeaderVersion, []byte(l.version.String())},
+			{schemas.HeaderPrevious, []byte(l.previous.String())},
+			{schemas.HeaderSince, strconv.AppendInt(nil, l.since, 10)},
 		},
 	}
 	if k.Table.PartitionKey != nil {
@@ -67,8 +77,13 @@ func tableRecord(k Key, value Message, version, previous Version) Output {
 // Version orders the states of one entry; see event.Version, whose plain form it is.
 type Version struct{ Epoch, Number int64 }
 
-// noVersion is what a new key replaces: before the first offset.
-var noVersion = Version{Number: -1}
+// noEntry is what a new key replaces: a version before the first offset.
+var noEntry = entry{lineage: lineage{version: Version{Number: -1}}}
+
+// sourceHeader names the input partition that wrote a table record.
+func sourceHeader(p int32) Header {
+	return Header{schemas.HeaderSource, strconv.AppendInt(nil, int64(p), 10)}
+}
 
 // VersionOf takes a message's version; nil is the version before all others.
 func VersionOf(v *event.Version) Version { return Version{v.GetEpoch(), v.GetNumber()} }

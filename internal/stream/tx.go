@@ -11,8 +11,10 @@ import (
 type Tx struct {
 	version Version
 	timeMs  int64
-	read    func(Key) (Message, *Version, bool)
-	repeat  bool
+	read    func(Key) (entry, bool)
+	// source is the input partition, for table records.
+	source int32
+	repeat bool
 
 	puts []put
 	outs []Output
@@ -39,11 +41,11 @@ func (tx *Tx) Get(k Key) Message {
 			return tx.puts[i].value
 		}
 	}
-	m, _, ok := tx.read(k)
+	e, ok := tx.read(k)
 	if !ok {
 		panic(fmt.Sprintf("stream: entry %s/%s was read but not named by Prepare", k.Table.Name, k.ID))
 	}
-	return m
+	return e.value
 }
 
 // Put replaces an entry; the caller must not modify it afterwards. It is written to Redis
@@ -60,14 +62,17 @@ func (tx *Tx) Delete(k Key) { tx.Put(k, nil) }
 
 // Again emits an entry to its table's topic as it stands, with the version it has. For Repeat.
 func (tx *Tx) Again(k Key) {
-	m, v, ok := tx.read(k)
+	e, ok := tx.read(k)
 	if !ok {
 		panic(fmt.Sprintf("stream: entry %s/%s was read but not named by Prepare", k.Table.Name, k.ID))
 	}
-	if m == nil {
+	if e.value == nil {
 		return
 	}
-	tx.outs = append(tx.outs, tableRecord(k, m, *v, *v))
+	o := tableRecord(k, e.value, e.lineage)
+	o.Headers = append(o.Headers, sourceHeader(tx.source))
+	o.Latest = true
+	tx.outs = append(tx.outs, o)
 }
 
 // Emit adds an output.

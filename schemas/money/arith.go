@@ -122,3 +122,31 @@ func magnitude(v int64) uint64 {
 func badScale(d *event.Decimal) error {
 	return fmt.Errorf("decimal %d × 10^-%d: scale is not 0 to %d: %w", d.GetUnscaled(), d.GetScale(), MaxScale, ErrPrecision)
 }
+
+// Convert returns an amount in another currency by two published figures, units of each
+// currency for one unit of the same base: amount × to ÷ from, multiplied first, divided once,
+// rounded once, half to even. There is no inverse rate and no rounded intermediate amount.
+// Figures must be above zero; ErrOverflow when they have too many digits for 128 bits.
+func Convert(amount int64, fromExponent, toExponent int, from, to *event.Decimal) (int64, error) {
+	if from.GetUnscaled() <= 0 || to.GetUnscaled() <= 0 {
+		return 0, fmt.Errorf("converting by figures %d and %d: not above zero: %w", from.GetUnscaled(), to.GetUnscaled(), ErrSyntax)
+	}
+	if s, t := from.GetScale(), to.GetScale(); s < 0 || s > MaxScale || t < 0 || t > MaxScale {
+		return 0, fmt.Errorf("converting by figures of scale %d and %d: %w", s, t, ErrPrecision)
+	}
+	num, den := to.Unscaled, from.Unscaled
+	shift, side := int(from.Scale-to.Scale)+toExponent-fromExponent, &num
+	if shift < 0 {
+		shift, side = -shift, &den
+	}
+	if amount == 0 {
+		return 0, nil
+	}
+	for range shift {
+		if *side > (1<<63-1)/10 {
+			return 0, fmt.Errorf("converting by figures %d and %d: too many digits: %w", from.Unscaled, to.Unscaled, ErrOverflow)
+		}
+		*side *= 10
+	}
+	return MulDiv(amount, num, den)
+}

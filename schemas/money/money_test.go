@@ -477,3 +477,38 @@ func BenchmarkMul(b *testing.B) {
 		}
 	}
 }
+
+func TestConvertAgainstBig(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		amount := wide().Draw(t, "amount")
+		figure := func(name string) *event.Decimal {
+			return &event.Decimal{Unscaled: rapid.Int64Range(1, 99_999_999).Draw(t, name), Scale: rapid.Int32Range(0, 6).Draw(t, name+"Scale")}
+		}
+		from, to := figure("from"), figure("to")
+		fromExp, toExp := rapid.IntRange(0, 4).Draw(t, "fromExp"), rapid.IntRange(0, 4).Draw(t, "toExp")
+		got, err := Convert(amount, fromExp, toExp, from, to)
+		rat := func(d *event.Decimal) *big.Rat { return big.NewRat(d.Unscaled, pow10(int(d.Scale))) }
+		r := new(big.Rat).SetFrac(big.NewInt(amount), big.NewInt(pow10(fromExp)))
+		r.Mul(r, rat(to)).Quo(r, rat(from)).Mul(r, new(big.Rat).SetInt64(pow10(toExp)))
+		want := halfEven(r)
+		if want.IsInt64() != (err == nil) || err == nil && got != want.Int64() {
+			t.Fatalf("Convert(%d, %d, %d, %v, %v) = %d, %v; want %s", amount, fromExp, toExp, from, to, got, err, want)
+		}
+	})
+}
+
+func TestConvertRefuses(t *testing.T) {
+	one := &event.Decimal{Unscaled: 1}
+	for name, c := range map[string]struct {
+		from, to *event.Decimal
+		want     error
+	}{
+		"no figure": {nil, one, ErrSyntax}, "negative": {one, &event.Decimal{Unscaled: -1}, ErrSyntax},
+		"scale": {one, &event.Decimal{Unscaled: 1, Scale: 19}, ErrPrecision}, "negative scale": {&event.Decimal{Unscaled: 1, Scale: -1}, one, ErrPrecision},
+		"digits": {&event.Decimal{Unscaled: math.MaxInt64}, &event.Decimal{Unscaled: 1, Scale: 2}, ErrOverflow},
+	} {
+		if got, err := Convert(5, 2, 2, c.from, c.to); !errors.Is(err, c.want) {
+			t.Errorf("%s: %d, %v; want %v", name, got, err, c.want)
+		}
+	}
+}
