@@ -111,6 +111,8 @@ type Output struct {
 	Once []byte
 	// Latest outputs of one key replace each other within a batch: only the last is produced.
 	Latest bool
+	// LatestOf is what else they must have in common, when several writers share a key.
+	LatestOf string
 }
 
 // Everywhere as Partition writes the output to every partition of its topic.

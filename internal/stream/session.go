@@ -344,11 +344,11 @@ func (b *batch) markOf(first int, r *Record, id []byte) int {
 // outputs drops what duplicates would have emitted, and of outputs marked Latest all but
 // the last of a key.
 func (b *batch) outputs(emit []bool) []Output {
-	type slot struct{ topic, key string }
+	type slot struct{ topic, key, of string }
 	last := make(map[slot]int)
 	for i := range b.outs {
 		if o := &b.outs[i]; o.Latest && (o.mark < 0 || emit[o.mark]) {
-			last[slot{o.Topic.Name, string(o.Key)}] = i
+			last[slot{o.Topic.Name, string(o.Key), o.LatestOf}] = i
 		}
 	}
 	kept := make([]Output, 0, len(b.outs))
@@ -357,7 +357,7 @@ func (b *batch) outputs(emit []bool) []Output {
 		if o.mark >= 0 && !emit[o.mark] {
 			continue
 		}
-		if o.Latest && last[slot{o.Topic.Name, string(o.Key)}] != i {
+		if o.Latest && last[slot{o.Topic.Name, string(o.Key), o.LatestOf}] != i {
 			continue
 		}
 		kept = append(kept, o.Output)

@@ -90,5 +90,7 @@ func target(level *event.StockLevel, l *event.LinkedListing, was int64) stream.O
 	}
 	key := make([]byte, 0, len(l.Account)+1+len(l.ListingId))
 	key = append(append(append(key, l.Account...), '/'), l.ListingId...)
-	return stream.Output{Topic: schemas.PushTargets, Key: key, Value: t, Latest: true}
+	// While a listing changes from one SKU to another, both decide about it: the newest
+	// decision is the one with the highest version then, not the last in the batch.
+	return stream.Output{Topic: schemas.PushTargets, Key: key, Value: t, Latest: true, LatestOf: level.Sku}
 }
