@@ -10,16 +10,24 @@ import (
 // the caller tries again with back-off.
 var (
 	// ErrUnauthentic: the call did not come from whom it claims. Answer 401, store nothing.
-	ErrUnauthentic = errors.New("unauthentic")
+	ErrUnauthentic error = instruction{"unauthentic", "unauthentic"}
 	// ErrMalformed: the same bytes would fail again. Dead letters.
-	ErrMalformed = errors.New("malformed")
+	ErrMalformed error = instruction{"malformed", "malformed"}
 	// ErrUnsupported: well-formed, but of a kind or version that we do not know. Dead letters.
-	ErrUnsupported = errors.New("unsupported")
+	ErrUnsupported error = instruction{"unsupported", "unsupported"}
 	// ErrPermanent: give up and tell the operator.
-	ErrPermanent = errors.New("permanent")
+	ErrPermanent error = instruction{"permanent", "permanent"}
 	// ErrNeedsAuthorisation: the connection needs its owner again. It stops only itself.
-	ErrNeedsAuthorisation = errors.New("needs authorisation")
+	ErrNeedsAuthorisation error = instruction{"needs authorisation", "needs-authorisation"}
 )
+
+// instruction is an error that tells the caller what to do.
+type instruction struct{ text, class string }
+
+func (i instruction) Error() string { return i.text }
+
+// DeadLetterCode makes the class the code of the dead letter that it leads to.
+func (i instruction) DeadLetterCode() string { return i.class }
 
 // RetryAfterError: the system asked to wait this long.
 type RetryAfterError struct {
@@ -36,19 +44,12 @@ func (e *RetryAfterError) Unwrap() error { return e.Err }
 // Class is a short stable name of an error's instruction, for metrics and dead letters.
 func Class(err error) string {
 	var retry *RetryAfterError
+	var told instruction
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, ErrUnauthentic):
-		return "unauthentic"
-	case errors.Is(err, ErrMalformed):
-		return "malformed"
-	case errors.Is(err, ErrUnsupported):
-		return "unsupported"
-	case errors.Is(err, ErrNeedsAuthorisation):
-		return "needs-authorisation"
-	case errors.Is(err, ErrPermanent):
-		return "permanent"
+	case errors.As(err, &told):
+		return told.class
 	case errors.As(err, &retry):
 		return "retry-after"
 	default:
