@@ -77,10 +77,9 @@ func (c *client) complete(ctx context.Context, name, node string, parts func(*re
 	_, updated := head(node)
 	b = append(b, `,"pages":[`...)
 	for i, p := range open {
-		for first := partPage; p.cursor != ""; {
+		for first := c.fitting(p.doc, partPage); p.cursor != ""; {
 			a, err := c.read(ctx, p.doc, map[string]any{"id": p.owner, "first": first, "after": p.cursor}, connectors.Normal)
-			if errors.Is(err, errTooExpensive) && first > 1 {
-				first /= 2
+			if c.tooLarge(p.doc, &first, err) {
 				continue
 			}
 			if err != nil {

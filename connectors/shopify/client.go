@@ -35,6 +35,8 @@ type client struct {
 	// costs remembers what Shopify said that a document costs.
 	mu    sync.Mutex
 	costs map[string]float64
+	// fits remembers the page size that Shopify took where it refused a larger one.
+	fits map[string]int
 
 	// location is the only location of the shop, once it is known; see theLocation.
 	location atomic.Pointer[string]
@@ -49,7 +51,7 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	// that we report, never one that we follow.
 	h := *deps.HTTP
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &client{cfg: cfg, deps: deps, base: base, http: &h, costs: map[string]float64{}}
+	c := &client{cfg: cfg, deps: deps, base: base, http: &h, costs: map[string]float64{}, fits: map[string]int{}}
 	c.auth = &auth{cfg: cfg, base: base, http: &h, deps: deps}
 	return c
 }
@@ -321,6 +323,28 @@ func (c *client) cost(d *document) float64 {
 		return known
 	}
 	return d.cost
+}
+
+// fitting is the page size for a document: as wished, or what is known to fit.
+func (c *client) fitting(d *document, wish int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n, ok := c.fits[d.name]; ok {
+		return min(n, wish)
+	}
+	return wish
+}
+
+// tooLarge halves a document's page size, when the error says that it costs too much.
+func (c *client) tooLarge(d *document, first *int, err error) bool {
+	if !errors.Is(err, errTooExpensive) || *first <= 1 {
+		return false
+	}
+	*first /= 2
+	c.mu.Lock()
+	c.fits[d.name] = *first
+	c.mu.Unlock()
+	return true
 }
 
 // learn keeps what Shopify said of cost and bucket.

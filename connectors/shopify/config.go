@@ -47,7 +47,7 @@ func DefaultConfig() Config {
 		APIVersion:     APIVersion,
 		Auth:           AuthClientCredentials,
 		PageSize:       50,
-		NestedPageSize: 25,
+		NestedPageSize: 10,
 		MaxPages:       40,
 		// Eight retries in four hours, and something for clocks that differ.
 		ReplayWindow: 4*time.Hour + 10*time.Minute,

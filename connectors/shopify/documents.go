@@ -50,7 +50,8 @@ const fragmentRefundLine = `{ quantity restockType subtotalSet { shopMoney { amo
 const fragmentFulfilmentLine = `{ quantity lineItem { id } }`
 
 // fragmentOrder is an order as the translator reads it. $nested is the page size of what
-// stands inside: what does not fit is fetched by the documents of the single parts.
+// stands inside: what does not fit is fetched by the documents of the single parts. Pages
+// are small because a query is charged in advance for all that could come.
 const fragmentOrder = `{
 	id name updatedAt createdAt processedAt cancelledAt closedAt cancelReason test
 	displayFinancialStatus currencyCode presentmentCurrencyCode taxesIncluded
@@ -63,14 +64,14 @@ const fragmentOrder = `{
 	customer { id firstName lastName }
 	shippingAddress ` + fragmentAddress + `
 	billingAddress ` + fragmentAddress + `
-	discountApplications(first: 20) { nodes {
+	discountApplications(first: 10) { nodes {
 		__typename index
 		... on DiscountCodeApplication { code }
 		... on AutomaticDiscountApplication { title }
 		... on ManualDiscountApplication { title }
 		... on ScriptDiscountApplication { title }
 	} }
-	shippingLines(first: 20) { nodes {
+	shippingLines(first: 5) { nodes {
 		id code title originalPriceSet { shopMoney { amount } }
 		` + fragmentAllocations + `
 		` + fragmentTaxes + `
@@ -79,8 +80,8 @@ const fragmentOrder = `{
 	fulfillments { id status fulfillmentLineItems(first: $nested) { nodes ` + fragmentFulfilmentLine + ` ` + fragmentPage + ` } }
 	refunds {
 		id createdAt processedAt note
-		transactions(first: 20) { nodes { kind status amountSet { shopMoney { amount } } } }
-		refundShippingLines(first: 20) { nodes { subtotalAmountSet { shopMoney { amount } } taxAmountSet { shopMoney { amount } } } }
+		transactions(first: 10) { nodes { kind status amountSet { shopMoney { amount } } } }
+		refundShippingLines(first: 5) { nodes { subtotalAmountSet { shopMoney { amount } } taxAmountSet { shopMoney { amount } } } }
 		refundLineItems(first: $nested) { nodes ` + fragmentRefundLine + ` ` + fragmentPage + ` }
 	}
 }`

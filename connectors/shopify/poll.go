@@ -91,13 +91,12 @@ func (c *client) window(ctx context.Context, req connectors.PollRequest, l listi
 	begin, last := from, from
 	var bound time.Time
 	var after any
-	first := c.cfg.PageSize
+	first := c.fitting(l.doc, c.cfg.PageSize)
 	seam := map[string]time.Time{}
 	for done := false; !done; {
 		vars := map[string]any{"first": first, "after": after, "query": since(from), "nested": c.cfg.NestedPageSize}
 		a, err := c.read(ctx, l.doc, vars, connectors.Normal)
-		if errors.Is(err, errTooExpensive) && first > 1 {
-			first /= 2
+		if c.tooLarge(l.doc, &first, err) {
 			continue
 		}
 		if err != nil {
@@ -243,14 +242,13 @@ func (p *levelPoller) Poll(ctx context.Context, req connectors.PollRequest, emit
 		return res, fmt.Errorf("polling inventory: %w", err)
 	}
 	var bound time.Time
-	first := min(maxPage, 2*p.cfg.PageSize)
+	first := p.fitting(&docLevels, maxPage)
 	for _, location := range locations {
 		var after any
 		for more := true; more; {
 			vars := map[string]any{"location": gid("Location", location), "first": first, "after": after, "query": since(from)}
 			a, err := p.read(ctx, &docLevels, vars, connectors.Normal)
-			if errors.Is(err, errTooExpensive) && first > 1 {
-				first /= 2
+			if p.tooLarge(&docLevels, &first, err) {
 				continue
 			}
 			if err != nil {

@@ -728,4 +728,3 @@ func paymentStatus(s string) event.PaymentStatus {
 	}
 	return event.PaymentStatus_PAYMENT_STATUS_UNSPECIFIED
 }
-

@@ -652,7 +652,7 @@ func (t *translation) listing(p *event.Product) {
 	}
 	l := &event.ListingSnapshot{}
 	var seen members
-	var barcode, price string
+	var barcode string
 	for key, ok := r.next(); ok; key, ok = r.next() {
 		switch key {
 		case "id":
@@ -669,7 +669,9 @@ func (t *translation) listing(p *event.Product) {
 			barcode = r.str()
 		case "price":
 			r.once(&seen, 4)
-			price = r.number()
+			if price := r.number(); t.currency != "" {
+				l.Price = t.money(price)
+			}
 		case "inventory_quantity", "inventoryQuantity":
 			r.once(&seen, 5)
 			if !r.null() {
@@ -700,9 +702,6 @@ func (t *translation) listing(p *event.Product) {
 	if seen&(1<<7) == 0 {
 		// Newer webhooks do not say whether stock is kept; what has a stock item usually is.
 		l.Stocked = l.StockId != ""
-	}
-	if t.currency != "" {
-		l.Price = t.money(price)
 	}
 	if k := identifierKind(barcode); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED {
 		l.Identifiers = []*event.Identifier{{Kind: k, Value: barcode}}
