@@ -1,24 +1,17 @@
 package fx
 
 import (
-	"archive/zip"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"maps"
-	"math/big"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/internal/stream"
-	"github.com/helloword/crossdock/internal/testkit"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
@@ -262,7 +255,7 @@ func (h *harness) listed() int {
 	lists, named := map[string]bool{}, map[string]bool{}
 	h.Entries(h.room.waitings, func(id string, m stream.Message) {
 		w := m.(*event.FxWaiting)
-		if id == "0/days" {
+		if len(id) == len("0/2006-01") {
 			for _, d := range w.Days {
 				for c := range chunks {
 					if d.Chunks[c/64]>>(c%64)&1 == 1 {
@@ -383,6 +376,40 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// A crash at each step of a release, after the state was written or after the outputs were
+// sent: the note and the valuable that were lost are sent again.
+func TestReleaseSurvivesACrash(t *testing.T) {
+	for _, crash := range []stream.Crash{stream.AfterApply, stream.AfterEmit} {
+		for at := range 8 {
+			h := start(t, Config{})
+			h.send(amount("a", 1, 10000, "GBP", "2024-04-03"))
+			h.send(amount("b", 1, 20000, "GBP", "2024-04-03"))
+			h.send(day("2024-04-02", "GBP 0.8566"))
+			crashed := false
+			for step := 0; h.Pending() > 0; step++ {
+				c := stream.NoCrash
+				if step == at {
+					c, crashed = crash, true
+				}
+				outs, err := h.Step(1, c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.loop(outs)
+			}
+			if a, b := h.say("a"), h.say("b"); a != "EUR 116.74 ecb 2024-04-02 0.8566/1" || b != "EUR 233.48 ecb 2024-04-02 0.8566/1" {
+				t.Errorf("crash %d at step %d: a %s, b %s", crash, at, a, b)
+			}
+			if n := h.listed(); n != 0 {
+				t.Errorf("crash %d at step %d: %d still on lists", crash, at, n)
+			}
+			if at < 7 && !crashed { // two valuables, a day, two notes, two valuables again
+				t.Errorf("no step %d", at)
+			}
+		}
+	}
+}
+
 func TestUnchangedEmitsNothing(t *testing.T) {
 	h := start(t, Config{})
 	h.send(day("2024-04-02", "GBP 0.8566"))
@@ -475,432 +502,6 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", c.cfg, err, c.want)
 		}
 	}
-}
-
-// history is the oracle's own reader of the bank's file: newest first, figures as text.
-type history struct {
-	currencies []string
-	days       []map[string]string // by currency, and "Date"; oldest first
-}
-
-func readHistory(t testing.TB) history {
-	z, err := zip.OpenReader(testkit.Shared(t, "data", "ecb-eurofxref-hist-2026-04-13.zip"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	f, err := z.Open("eurofxref-hist.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var h history
-	for _, r := range rows[1:] {
-		m := map[string]string{"Date": r[0], "EUR": "1"}
-		for i, c := range rows[0] {
-			if i > 0 && c != "" && r[i] != "N/A" && r[i] != "" {
-				m[c] = r[i]
-			}
-		}
-		h.days = append(h.days, m)
-	}
-	for _, c := range rows[0][1:] {
-		if c != "" {
-			h.currencies = append(h.currencies, c)
-		}
-	}
-	slices.Reverse(h.days)
-	return h
-}
-
-func (h history) input(i int) *event.FxInput {
-	var figures []string
-	for _, c := range slices.Sorted(maps.Keys(h.days[i])) {
-		if c != "EUR" && c != "Date" {
-			figures = append(figures, c+" "+h.days[i][c])
-		}
-	}
-	return day(h.days[i]["Date"], figures...)
-}
-
-// before is the oracle's rule: the last published day before a date, found by the file alone
-// and not by any calendar.
-func (h history) before(date string) map[string]string {
-	at, _ := slices.BinarySearchFunc(h.days, date, func(m map[string]string, d string) int { return strings.Compare(m["Date"], d) })
-	if at == 0 {
-		return nil
-	}
-	return h.days[at-1]
-}
-
-// decimals of the currencies of the file, written down by hand: the oracle knows no table.
-func decimals(currency string) int {
-	switch currency {
-	case "JPY", "ISK", "KRW", "TRL":
-		return 0
-	}
-	return 2
-}
-
-// convert is the oracle's arithmetic: rationals, rounded half to even by way of text.
-func convert(minor int64, from, to string, fromDecimals, toDecimals int) *big.Int {
-	r := new(big.Rat).SetInt64(minor)
-	f, _ := new(big.Rat).SetString(from)
-	t, _ := new(big.Rat).SetString(to)
-	r.Mul(r, t).Quo(r, f)
-	for range toDecimals {
-		r.Mul(r, big.NewRat(10, 1))
-	}
-	for range fromDecimals {
-		r.Quo(r, big.NewRat(10, 1))
-	}
-	floor, rest := new(big.Int).DivMod(r.Num(), r.Denom(), new(big.Int))
-	switch twice := rest.Lsh(rest, 1); twice.Cmp(r.Denom()) {
-	case 1:
-		floor.Add(floor, big.NewInt(1))
-	case 0:
-		floor.Add(floor, new(big.Int).And(floor, big.NewInt(1)))
-	}
-	return floor
-}
-
-// The whole history, all its currencies, every calendar day, amounts of all sizes and both
-// signs, into EUR and by way of the cross into others: no difference to the oracle.
-func TestWholeHistoryAgainstTheOracle(t *testing.T) {
-	hist := readHistory(t)
-	for _, reporting := range []string{"EUR", "GBP", "JPY"} {
-		t.Run(reporting, func(t *testing.T) {
-			h := start(t, Config{Reporting: reporting})
-			for i := range hist.days {
-				h.send(hist.input(i))
-			}
-			h.drain()
-			random := rand.New(rand.NewPCG(1, 2))
-			currencies := append([]string{"EUR"}, hist.currencies...)
-			checked, waiting := 0, 0
-			check := func(subject, currency string, minor int64, date string) {
-				v := h.valuation(subject)
-				if currency == reporting {
-					if v.Reporting.Minor != minor {
-						t.Fatalf("%s: %v", subject, v)
-					}
-					return
-				}
-				d := hist.before(date)
-				from, quoted := d[currency]
-				to, quotedTo := d[reporting]
-				if !quoted || !quotedTo {
-					waiting++
-					if !v.Waiting {
-						t.Fatalf("%s: %v, but %s was not quoted before %s", subject, v, currency, date)
-					}
-					return
-				}
-				want := convert(minor, from, to, decimals(currency), decimals(reporting))
-				if v.Waiting || !want.IsInt64() || v.Reporting.Minor != want.Int64() || v.RateDate != d["Date"] || v.Source != "ecb" {
-					t.Fatalf("%s: %d %s on %s: %v, want %s by %s", subject, minor, currency, date, v, want, d["Date"])
-				}
-				if f, _ := money.FormatDecimal(v.FromRate); f != shortest(from) {
-					t.Fatalf("%s: figure %s, published %s", subject, f, from)
-				}
-				checked++
-			}
-			type sample struct {
-				subject, currency, date string
-				minor                   int64
-			}
-			var batch []sample
-			flush := func() {
-				h.drain()
-				for _, s := range batch {
-					check(s.subject, s.currency, s.minor, s.date)
-				}
-				batch = batch[:0]
-			}
-			first, _ := time.Parse(time.DateOnly, "1999-01-05")
-			last, _ := time.Parse(time.DateOnly, "2026-04-14")
-			for d, n := first, 0; !d.After(last); d = d.AddDate(0, 0, 1) {
-				date := d.Format(time.DateOnly)
-				for _, c := range currencies {
-					minor := random.Int64N(1 << (1 + random.IntN(40)))
-					if random.IntN(5) == 0 {
-						minor = -minor
-					}
-					n++
-					s := sample{fmt.Sprintf("s%d", n%50_000), c, date, minor}
-					in := amount(s.subject, int64(n), s.minor, s.currency, s.date)
-					h.send(in)
-					if batch = append(batch, s); len(batch) == 20_000 {
-						flush()
-					}
-				}
-			}
-			flush()
-			if checked < 200_000 {
-				t.Errorf("only %d conversions were compared", checked)
-			}
-			t.Logf("%d conversions, 0 differences; %d wait because their currency was not quoted", checked, waiting)
-		})
-	}
-}
-
-func shortest(text string) string {
-	if strings.Contains(text, ".") {
-		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
-	}
-	return text
-}
-
-// Five quarters of 2021 to 2025 ended on a day without publication; OSS takes the next.
-func TestQuarterEndsWithoutPublication(t *testing.T) {
-	hist := readHistory(t)
-	h := start(t, Config{Rule: QuarterEndOrNext})
-	for i := range hist.days {
-		h.send(hist.input(i))
-	}
-	want := map[string]string{
-		"2022-12-31": "2023-01-02", "2023-09-30": "2023-10-02", "2023-12-31": "2024-01-02",
-		"2024-03-31": "2024-04-02", "2024-06-30": "2024-07-01",
-	}
-	others := 0
-	for year := 2021; year <= 2025; year++ {
-		for _, end := range []string{"03-31", "06-30", "09-30", "12-31"} {
-			date := fmt.Sprintf("%d-%s", year, end)
-			h.send(amount(date, 1, 10000, "PLN", date[:5]+map[string]string{"03-31": "02-11", "06-30": "04-01", "09-30": "09-30", "12-31": "12-24"}[end]))
-		}
-	}
-	h.drain()
-	h.Entries(h.room.Valuations(), func(id string, m stream.Message) {
-		v := m.(*event.Valuation)
-		next, moved := want[id]
-		if !moved {
-			others++
-			next = id
-		}
-		if v.RateDate != next {
-			t.Errorf("quarter that ends on %s: rates of %q, want %s", id, v.RateDate, next)
-		}
-	})
-	if others != 15 {
-		t.Errorf("%d other quarters, want 15", others)
-	}
-}
-
-// The model: any interleaving of valuables with the days of rates (which come in order, as
-// the connector sends them, with repetitions), any cut into batches, crashes, a state that
-// falls back: at rest every subject has the value of its newest version, nothing converted
-// waits on a list, and the tables' topics say what the entries say.
-func TestModel(t *testing.T) {
-	dates := []string{"2024-03-21", "2024-03-22", "2024-03-25", "2024-03-26", "2024-03-27", "2024-03-28", "2024-04-02", "2024-04-03", "2024-04-04", "2024-04-05", "2024-04-08"}
-	rapid.Check(t, func(rt *rapid.T) {
-		rule := rapid.SampledFrom(rules[:]).Draw(rt, "rule")
-		h := start(t, Config{Rule: rule})
-		closed := rapid.SampledFrom(append([]string{"none"}, dates...)).Draw(rt, "closed")
-		var published []string
-		for _, d := range dates {
-			if d != closed {
-				published = append(published, d)
-			}
-		}
-		figures := func(d string) []string {
-			i := slices.Index(dates, d)
-			f := []string{fmt.Sprintf("GBP 0.%d", 85+i), fmt.Sprintf("JPY 16%d.5", i)}
-			if i%3 == 0 {
-				f = append(f, "TRY 35.1")
-			}
-			return f
-		}
-		type newest struct {
-			version int64
-			in      *event.Valuable
-		}
-		want := map[string]newest{}
-		next, version := 0, int64(0)
-		var snapshot any
-		consumed := func(outs []stream.Output, err error) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			h.loop(outs)
-		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"valuable": func(rt *rapid.T) {
-				subject := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "subject")
-				version++
-				v := version
-				if old, ok := want[subject]; ok && rapid.Bool().Draw(rt, "stale") {
-					v = old.version - int64(rapid.IntRange(0, 1).Draw(rt, "by"))
-				}
-				date := time.UnixMilli(ms("2024-03-22")).UTC().AddDate(0, 0, rapid.IntRange(0, 20).Draw(rt, "day")).Format(time.DateOnly)
-				in := amount(subject, v, rapid.Int64Range(-100_000, 100_000).Draw(rt, "minor"), rapid.SampledFrom([]string{"EUR", "GBP", "JPY", "TRY"}).Draw(rt, "currency"), date)
-				if old, ok := want[subject]; ok && old.version == v {
-					in.Input = &event.FxInput_Valuable{Valuable: old.in} // one version has one content
-				}
-				if old, ok := want[subject]; !ok || old.version < v {
-					want[subject] = newest{v, in.GetValuable()}
-				}
-				h.send(in)
-			},
-			"rates": func(rt *rapid.T) {
-				if next < len(published) {
-					h.send(day(published[next], figures(published[next])...))
-					next++
-				}
-			},
-			"again": func(rt *rapid.T) {
-				if next > 0 {
-					d := published[rapid.IntRange(0, next-1).Draw(rt, "which")]
-					h.send(day(d, figures(d)...))
-				}
-			},
-			"step": func(rt *rapid.T) {
-				crash := rapid.SampledFrom([]stream.Crash{stream.NoCrash, stream.NoCrash, stream.AfterApply, stream.AfterEmit}).Draw(rt, "crash")
-				consumed(h.Step(rapid.IntRange(1, 5).Draw(rt, "n"), crash))
-			},
-			"snapshot": func(*rapid.T) { snapshot = h.Snapshot() },
-			"fall back": func(*rapid.T) {
-				if snapshot != nil {
-					h.Restore(snapshot)
-					h.Look()
-				}
-			},
-		})
-		for ; next < len(published); next++ {
-			h.send(day(published[next], figures(published[next])...))
-		}
-		h.Look()
-		h.drain()
-
-		waiting := 0
-		for subject, n := range want {
-			v := h.valuation(subject)
-			if v == nil || v.Version.Number != n.version || !v.Amount.EqualVT(n.in.Amount) || v.OccurredMs != n.in.OccurredMs {
-				rt.Fatalf("%s: %v, want version %d of %v", subject, v, n.version, n.in)
-			}
-			rateDate := modelDay(rule, published, time.UnixMilli(n.in.OccurredMs).UTC().Format(time.DateOnly))
-			quoted := rateDate != "" && (n.in.Amount.Currency != "TRY" || slices.Index(dates, rateDate)%3 == 0)
-			switch {
-			case n.in.Amount.Currency == "EUR":
-				if v.Waiting || v.Reporting.Minor != n.in.Amount.Minor {
-					rt.Fatalf("%s: %v", subject, v)
-				}
-			case !quoted:
-				waiting++
-				if !v.Waiting {
-					rt.Fatalf("%s: %v, want it to wait (rates of %q)", subject, v, rateDate)
-				}
-			case v.Waiting || v.RateDate != rateDate:
-				rt.Fatalf("%s of %s: %v, want the rates of %s", subject, time.UnixMilli(n.in.OccurredMs).UTC().Format(time.DateOnly), v, rateDate)
-			}
-		}
-		h.listed()
-		for subject, n := range want {
-			if v := h.valuation(subject); !v.Waiting && n.in.Amount.Currency != "EUR" && h.isListed(n.in) {
-				rt.Fatalf("%s was converted and is still on a list", subject)
-			}
-		}
-		h.sameAsTopics(rt)
-	})
-}
-
-func (h *harness) isListed(v *event.Valuable) bool {
-	found := false
-	h.Entries(h.room.waitings, func(_ string, m stream.Message) {
-		for _, w := range m.(*event.FxWaiting).Valuables {
-			found = found || w.EqualVT(v)
-		}
-	})
-	return found
-}
-
-// sameAsTopics: what a rebuild would read, the highest version of each key, is the state.
-func (h *harness) sameAsTopics(t *rapid.T) {
-	type kept struct {
-		version stream.Version
-		value   []byte
-	}
-	topics := map[string]map[string]kept{}
-	for _, o := range h.Emitted {
-		var version stream.Version
-		for _, x := range o.Headers {
-			if x.Key == schemas.HeaderVersion {
-				version, _ = stream.ParseVersion(string(x.Value))
-			}
-		}
-		value := o.Bytes
-		if o.Value != nil {
-			value, _ = o.Value.MarshalVTStrict()
-		}
-		if topics[o.Topic.Name] == nil {
-			topics[o.Topic.Name] = map[string]kept{}
-		}
-		if old, ok := topics[o.Topic.Name][string(o.Key)]; !ok || !version.Before(old.version) {
-			topics[o.Topic.Name][string(o.Key)] = kept{version, value}
-		}
-	}
-	for _, table := range h.room.Tables() {
-		n := 0
-		h.Entries(table, func(id string, m stream.Message) {
-			n++
-			value, _ := m.MarshalVTStrict()
-			if got := topics[table.Topic.Name][id].value; string(got) != string(value) {
-				t.Fatalf("%s, key %s: the topic says %x, the state %x", table.Topic.Name, id, got, value)
-			}
-		})
-		if n != len(topics[table.Topic.Name]) {
-			t.Fatalf("%s: %d keys in the topic, %d entries", table.Topic.Name, len(topics[table.Topic.Name]), n)
-		}
-	}
-}
-
-// modelDay is the naive rule over the published days of late March and early April 2024,
-// whose only TARGET holidays are 2024-03-29 and 2024-04-01. "" = it waits.
-func modelDay(rule Rule, published []string, date string) string {
-	open := func(d time.Time) bool {
-		s := d.Format(time.DateOnly)
-		return d.Weekday() != time.Saturday && d.Weekday() != time.Sunday && s != "2024-03-29" && s != "2024-04-01"
-	}
-	d, _ := time.Parse(time.DateOnly, date)
-	step := -1
-	switch rule {
-	case PreviousDay:
-		d = d.AddDate(0, 0, -1)
-	case MonthEnd:
-		d = time.Date(d.Year(), d.Month()+1, 0, 0, 0, 0, 0, time.UTC)
-	case MonthEndOrNext:
-		d, step = time.Date(d.Year(), d.Month()+1, 0, 0, 0, 0, 0, time.UTC), 1
-	case QuarterEndOrNext:
-		d, step = time.Date(d.Year(), (d.Month()+2)/3*3+1, 0, 0, 0, 0, 0, time.UTC), 1
-	}
-	for !open(d) {
-		d = d.AddDate(0, 0, step)
-	}
-	wanted := d.Format(time.DateOnly)
-	if slices.Contains(published, wanted) {
-		return wanted
-	}
-	last := d.AddDate(0, 0, reach).Format(time.DateOnly)
-	first := d.AddDate(0, 0, -reach).Format(time.DateOnly)
-	before, after := "", ""
-	for _, p := range published {
-		if p >= first && p < wanted {
-			before = p
-		}
-		if p > wanted && p <= last && after == "" {
-			after = p
-		}
-	}
-	switch {
-	case after == "":
-		return ""
-	case step > 0:
-		return after
-	}
-	return before
 }
 
 func FuzzPrepare(f *testing.F) {

@@ -29,11 +29,12 @@ type (
 		key      stream.Key
 		// wanted is the day whose rates are wanted, window the days around it with their keys;
 		// none when there are no rates so early.
-		wanted  target.Day
-		window  []windowDay
-		list    stream.Key
-		listNo  int
-		listDay string
+		wanted target.Day
+		window []windowDay
+		// list is where it waits; listNo is the list's chunk, listDay the wanted day as text.
+		list, directory stream.Key
+		listNo          int
+		listDay         string
 	}
 	windowDay struct {
 		day target.Day
@@ -43,6 +44,9 @@ type (
 		*event.RateDay
 		day target.Day
 		key stream.Key
+		// directories of the months within reach.
+		directories []stream.Key
+		latest      stream.Key
 	}
 	lookAgain struct{ list stream.Key }
 )
@@ -61,10 +65,19 @@ func (r *Room) listKey(partition int32, day string, chunk int) stream.Key {
 	return stream.Key{Table: r.waitings, ID: strconv.Itoa(int(partition)) + "/" + day + "/" + strconv.Itoa(chunk)}
 }
 
-// directory names the lists that are not empty.
-func (r *Room) directory(partition int32) stream.Key {
-	return stream.Key{Table: r.waitings, ID: strconv.Itoa(int(partition)) + "/days"}
+// directory names the lists of one month's days that are not empty: one for all days would
+// grow for ever with currencies that are never quoted.
+func (r *Room) directory(partition int32, month string) stream.Key {
+	return stream.Key{Table: r.waitings, ID: strconv.Itoa(int(partition)) + "/" + month}
 }
+
+// latest holds the newest day of rates that came.
+func (r *Room) latest(partition int32) stream.Key {
+	return stream.Key{Table: r.waitings, ID: strconv.Itoa(int(partition)) + "/latest"}
+}
+
+// monthOf a date: YYYY-MM.
+func monthOf(date string) string { return date[:len("2006-01")] }
 
 // Prepare decodes and checks one record; see stream.Handler.
 func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
@@ -104,8 +117,8 @@ func (r *Room) prepareValuable(v *event.Valuable, partition int32) (stream.Input
 	keys = append(keys, p.key)
 	if wanted, ok := r.cfg.Rule.want(target.Of(v.OccurredMs)); ok && v.Amount.Currency != r.cfg.Reporting {
 		p.wanted, p.listNo, p.listDay = wanted, chunkOf(v.Subject), wanted.String()
-		p.list = r.listKey(partition, p.listDay, p.listNo)
-		keys = append(keys, p.list, r.directory(partition))
+		p.list, p.directory = r.listKey(partition, p.listDay, p.listNo), r.directory(partition, monthOf(p.listDay))
+		keys = append(keys, p.list, p.directory)
 		for _, d := range window(wanted) {
 			w := windowDay{d, r.rateKey(r.cfg.Source, d.String(), partition)}
 			p.window = append(p.window, w)
@@ -137,8 +150,13 @@ func (r *Room) prepareRates(d *event.RateDay, partition int32) (stream.Input, er
 		}
 		seen[x.Currency] = true
 	}
-	p := &rateDay{d, day, r.rateKey(d.Source, d.Date, partition)}
-	return stream.Input{Keys: []stream.Key{p.key, r.directory(partition)}, Value: p}, nil
+	p := &rateDay{RateDay: d, day: day, key: r.rateKey(d.Source, d.Date, partition), latest: r.latest(partition)}
+	first, last := monthOf((day - reach).String()), monthOf((day + reach).String())
+	p.directories = []stream.Key{r.directory(partition, first)}
+	if last != first { // reach is shorter than a month
+		p.directories = append(p.directories, r.directory(partition, last))
+	}
+	return stream.Input{Keys: append([]stream.Key{p.key, p.latest}, p.directories...), Value: p}, nil
 }
 
 func malformed(format string, args ...any) error {

@@ -14,7 +14,7 @@ import (
 func (r *Room) Apply(tx *stream.Tx, rec *stream.Record, in stream.Input) error {
 	switch x := in.Value.(type) {
 	case *valuable:
-		return r.value(tx, rec, x)
+		return r.value(tx, x)
 	case *rateDay:
 		r.rateDay(tx, rec, x)
 	case *lookAgain:
@@ -30,11 +30,11 @@ func (r *Room) Repeat(tx *stream.Tx, rec *stream.Record, in stream.Input) error 
 		tx.Again(x.key)
 		if x.window != nil {
 			tx.Again(x.list)
-			tx.Again(r.directory(rec.Partition))
+			tx.Again(x.directory)
 		}
 	case *rateDay:
 		tx.Again(x.key)
-		tx.Again(r.directory(rec.Partition))
+		tx.Again(x.latest)
 		r.wake(tx, rec, x)
 	case *lookAgain:
 		r.handleAgain(tx, x)
@@ -43,12 +43,12 @@ func (r *Room) Repeat(tx *stream.Tx, rec *stream.Record, in stream.Input) error 
 }
 
 // value decides about a subject's newest amount.
-func (r *Room) value(tx *stream.Tx, rec *stream.Record, v *valuable) error {
+func (r *Room) value(tx *stream.Tx, v *valuable) error {
 	old, _ := tx.Get(v.key).(*event.Valuation)
 	if old != nil {
 		is, was := stream.VersionOf(v.Version), stream.VersionOf(old.Version)
 		if is.Before(was) || is == was && !old.Waiting {
-			r.leave(tx, rec, v) // an older amount of the subject may still be on a list
+			leave(tx, v) // an older amount of the subject may still be on a list
 			return nil
 		}
 	}
@@ -57,11 +57,11 @@ func (r *Room) value(tx *stream.Tx, rec *stream.Record, v *valuable) error {
 		return err
 	}
 	if now.Waiting && v.window != nil {
-		if err := r.join(tx, rec, v); err != nil {
+		if err := join(tx, v); err != nil {
 			return err
 		}
 	} else {
-		r.leave(tx, rec, v)
+		leave(tx, v)
 	}
 	if !now.EqualVT(old) {
 		tx.Put(v.key, now)
@@ -155,7 +155,7 @@ func (r *Room) rateDay(tx *stream.Tx, rec *stream.Record, d *rateDay) {
 	if d.Source != r.cfg.Source {
 		return
 	}
-	r.seen(tx, rec, d)
+	seen(tx, d)
 	r.wake(tx, rec, d)
 }
 

@@ -12,12 +12,12 @@ import (
 
 // What waits stands in lists by wanted day and chunk, because the two records that need it
 // know only that much: a valuable knows its own list, a day of rates knows which days it may
-// help. A directory entry says which lists there are, so that a day of rates reads one entry
-// and not hundreds. An emptied list stays as an empty entry: removing it would write a
+// help. A directory entry per month says which lists there are, so that a day of rates reads
+// two entries and not hundreds. An emptied list stays as an empty entry: removing it would write a
 // tombstone, which cannot be written again after a crash.
 
 // join puts a valuable on its list, in place of an older version of its subject.
-func (r *Room) join(tx *stream.Tx, rec *stream.Record, v *valuable) error {
+func join(tx *stream.Tx, v *valuable) error {
 	list, _ := tx.Get(v.list).(*event.FxWaiting)
 	at, found := position(list, v.Subject)
 	if found && list.Valuables[at].EqualVT(v.Valuable) {
@@ -34,13 +34,13 @@ func (r *Room) join(tx *stream.Tx, rec *stream.Record, v *valuable) error {
 	}
 	tx.Put(v.list, now)
 	if len(list.GetValuables()) == 0 {
-		r.mark(tx, rec, v, true)
+		mark(tx, v, true)
 	}
 	return nil
 }
 
 // leave takes a subject off its list, if it is there.
-func (r *Room) leave(tx *stream.Tx, rec *stream.Record, v *valuable) {
+func leave(tx *stream.Tx, v *valuable) {
 	if v.window == nil {
 		return
 	}
@@ -52,7 +52,7 @@ func (r *Room) leave(tx *stream.Tx, rec *stream.Record, v *valuable) {
 	now := &event.FxWaiting{Valuables: slices.Delete(slices.Clone(list.Valuables), at, at+1)}
 	tx.Put(v.list, now)
 	if len(now.Valuables) == 0 {
-		r.mark(tx, rec, v, false)
+		mark(tx, v, false)
 	}
 }
 
@@ -64,10 +64,9 @@ func position(list *event.FxWaiting, subject string) (int, bool) {
 }
 
 // mark writes into the directory whether a list holds anything.
-func (r *Room) mark(tx *stream.Tx, rec *stream.Record, v *valuable, waits bool) {
-	key := r.directory(rec.Partition)
-	old, _ := tx.Get(key).(*event.FxWaiting)
-	now := &event.FxWaiting{Latest: old.GetLatest(), Days: slices.Clone(old.GetDays())}
+func mark(tx *stream.Tx, v *valuable, waits bool) {
+	old, _ := tx.Get(v.directory).(*event.FxWaiting)
+	now := &event.FxWaiting{Days: slices.Clone(old.GetDays())}
 	at, found := slices.BinarySearchFunc(now.Days, v.listDay, byDate)
 	day := &event.WaitingDay{Date: v.listDay, Chunks: make([]uint64, chunks/64)}
 	if found {
@@ -85,19 +84,16 @@ func (r *Room) mark(tx *stream.Tx, rec *stream.Record, v *valuable, waits bool) 
 			now.Days = slices.Delete(now.Days, at, at+1)
 		}
 	}
-	tx.Put(key, now)
+	tx.Put(v.directory, now)
 }
 
 func byDate(d *event.WaitingDay, date string) int { return strings.Compare(d.Date, date) }
 
-// seen writes the newest day into the directory.
-func (r *Room) seen(tx *stream.Tx, rec *stream.Record, d *rateDay) {
-	key := r.directory(rec.Partition)
-	old, _ := tx.Get(key).(*event.FxWaiting)
-	if old.GetLatest() >= d.Date {
-		return
+// seen remembers the newest day.
+func seen(tx *stream.Tx, d *rateDay) {
+	if old, _ := tx.Get(d.latest).(*event.FxWaiting); old.GetLatest() < d.Date {
+		tx.Put(d.latest, &event.FxWaiting{Latest: d.Date})
 	}
-	tx.Put(key, &event.FxWaiting{Latest: d.Date, Days: old.GetDays()})
 }
 
 // wake sends a note for each list that the day may help: those that want this very day;
@@ -107,24 +103,31 @@ func (r *Room) wake(tx *stream.Tx, rec *stream.Record, d *rateDay) {
 	if d.Source != r.cfg.Source {
 		return
 	}
-	directory, _ := tx.Get(r.directory(rec.Partition)).(*event.FxWaiting)
+	latest, _ := tx.Get(d.latest).(*event.FxWaiting)
 	first, last := (d.day - reach).String(), (d.day + reach).String()
-	at, _ := slices.BinarySearchFunc(directory.GetDays(), first, byDate)
-	for _, waiting := range directory.GetDays()[at:] {
-		if waiting.Date > last {
-			return
-		}
-		if waiting.Date > d.Date && directory.Latest < waiting.Date {
-			continue // its own day is still to come
-		}
-		for chunk := range chunks {
-			if chunk/64 >= len(waiting.Chunks) || waiting.Chunks[chunk/64]>>(chunk%64)&1 == 0 {
+	for _, key := range d.directories {
+		directory, _ := tx.Get(key).(*event.FxWaiting)
+		for _, waiting := range directory.GetDays() {
+			if waiting.Date < first || waiting.Date > last {
 				continue
 			}
-			tx.Emit(stream.Output{
-				Topic: schemas.FxIn, Key: []byte(waiting.Date), Partition: rec.Partition, ByPartition: true,
-				Value: &event.FxInput{Input: &event.FxInput_LookAgain{LookAgain: &event.LookAgain{Date: waiting.Date, Chunk: int32(chunk)}}},
-			})
+			if waiting.Date > d.Date && latest.GetLatest() < waiting.Date {
+				continue // its own day is still to come
+			}
+			wakeDay(tx, rec, waiting)
 		}
+	}
+}
+
+// wakeDay sends a note for each list of one wanted day.
+func wakeDay(tx *stream.Tx, rec *stream.Record, waiting *event.WaitingDay) {
+	for chunk := range chunks {
+		if chunk/64 >= len(waiting.Chunks) || waiting.Chunks[chunk/64]>>(chunk%64)&1 == 0 {
+			continue
+		}
+		tx.Emit(stream.Output{
+			Topic: schemas.FxIn, Key: []byte(waiting.Date), Partition: rec.Partition, ByPartition: true,
+			Value: &event.FxInput{Input: &event.FxInput_LookAgain{LookAgain: &event.LookAgain{Date: waiting.Date, Chunk: int32(chunk)}}},
+		})
 	}
 }
