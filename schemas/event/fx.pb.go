@@ -253,7 +253,8 @@ func (x *LookAgain) GetChunk() int32 {
 }
 
 // FxWaiting is one entry of what waits in the fx room for rates (topic fx.waiting, compacted):
-// "<partition>/days" says which lists there are, "<partition>/<date>/<chunk>" is a list.
+// "<partition>/<month>" says which lists there are, "<partition>/<date>/<chunk>" is a list, and
+// "<partition>/latest" holds the newest day of rates.
 type FxWaiting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Days  []*WaitingDay          `protobuf:"bytes,1,rep,name=days,proto3" json:"days,omitempty"`
