@@ -39,13 +39,19 @@ func NewLogger(w io.Writer, level string, asJSON bool) (*slog.Logger, error) {
 // NewRegistry is a registry with the process's own figures.
 func NewRegistry(version string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	RegisterBuild(reg, version)
+	return reg
+}
+
+// RegisterBuild registers the gauge that tells the program's version.
+func RegisterBuild(reg prometheus.Registerer, version string) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "crossdock_build_info", Help: "1, labelled with the program's version.",
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	build.Set(1)
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)
-	return reg
+	reg.MustRegister(build)
 }
 
 // Server answers /metrics, /healthz and /readyz.

@@ -1,0 +1,565 @@
+// Package config is crossdock.yaml: one file that says everything that a process needs to
+// know. What comes in: YAML. What goes out: a Config that has been validated, or errors that
+// name file, line and key. Unknown keys are errors. Secrets stand in it only by reference.
+//
+// The file's JSON Schema is generated from these types (schema.go).
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/ecb"
+	"github.com/helloword/crossdock/connectors/shopify"
+	"github.com/helloword/crossdock/connectors/warehouse"
+	"github.com/helloword/crossdock/internal/kafka"
+	xredis "github.com/helloword/crossdock/internal/redis"
+	"github.com/helloword/crossdock/processors/fx"
+	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/sinks/alert"
+	"github.com/helloword/crossdock/sinks/clickhouse"
+)
+
+// Config is the whole file.
+type Config struct {
+	Tenant      string              `yaml:"tenant" doc:"Name of the tenant: part of every topic, group, Redis key and database. a-z, 0-9 and _."`
+	Environment schemas.Environment `yaml:"environment" doc:"test or production. A test connection cannot hold a production host."`
+
+	Kafka      Kafka      `yaml:"kafka" doc:"The Kafka cluster (Apache Kafka 4.0 or newer)."`
+	Redis      Redis      `yaml:"redis" doc:"Redis 7.0 or newer: state that can be rebuilt from Kafka."`
+	ClickHouse ClickHouse `yaml:"clickhouse" doc:"ClickHouse 24.8 or newer: where people look."`
+
+	Webhook   Webhook   `yaml:"webhook" doc:"The server that platforms call."`
+	Poll      Poll      `yaml:"poll" doc:"How often and how far back platforms are asked."`
+	Catalog   Catalog   `yaml:"catalog" doc:"Which SKU a listing means."`
+	Stock     Stock     `yaml:"stock" doc:"What a listing shows."`
+	Fx        Fx        `yaml:"fx" doc:"The reporting currency and its rule."`
+	Push      Push      `yaml:"push" doc:"How shown quantities are written back."`
+	Alert     Alert     `yaml:"alert" doc:"Whom to tell."`
+	Telemetry Telemetry `yaml:"telemetry" doc:"Metrics, health and logs."`
+	Tokens    Tokens    `yaml:"tokens" doc:"Where rotating tokens are kept."`
+
+	Connections map[string]Connection `yaml:"connections" doc:"One entry for each account at a platform. The name is part of every fact."`
+
+	// path and file say where keys stand, for errors.
+	path string
+	file *ast.File
+}
+
+// Kafka section.
+type Kafka struct {
+	Brokers    []string      `yaml:"brokers" doc:"host:port of one broker or more."`
+	TLS        TLS           `yaml:"tls" doc:"Encryption."`
+	SASL       SASL          `yaml:"sasl" doc:"Log-in."`
+	Partitions Partitions    `yaml:"partitions" doc:"Partition counts. Those of stateful topics cannot change later."`
+	Replicas   int16         `yaml:"replicas" doc:"Copies of each topic. 3 in production."`
+	MinInSync  int           `yaml:"min_in_sync" doc:"Copies that must have a record before it is acknowledged. 2 in production; 0 leaves it to the cluster."`
+	InstanceID string        `yaml:"instance_id" doc:"Makes the process a static member of its groups: a restart causes no rebalance. Unique, e.g. the pod's name. env:NAME is read from the environment."`
+	NewGroups  bool          `yaml:"new_group_protocol" doc:"Use the cluster's own balancer (KIP-848); Kafka 4.3 or newer is advised."`
+	Session    time.Duration `yaml:"session_timeout" doc:"After this silence a member is taken for dead."`
+}
+
+// Partitions by class of topics.
+type Partitions struct {
+	Wide   int32 `yaml:"wide" doc:"Topics that carry orders and stock."`
+	Narrow int32 `yaml:"narrow" doc:"All others."`
+}
+
+// TLS of any connection.
+type TLS struct {
+	Enabled    bool   `yaml:"enabled" doc:"Encrypt the connection."`
+	CAFile     string `yaml:"ca_file" doc:"PEM file of the authorities to trust; empty: those of the system."`
+	CertFile   string `yaml:"cert_file" doc:"Client certificate (PEM)."`
+	KeyFile    string `yaml:"key_file" doc:"Key of the client certificate (PEM)."`
+	ServerName string `yaml:"server_name" doc:"Name that the server's certificate must have; empty: the host dialled."`
+}
+
+// SASL log-in.
+type SASL struct {
+	Mechanism string            `yaml:"mechanism" doc:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty: none."`
+	Username  string            `yaml:"username" doc:"User."`
+	Password  connectors.Secret `yaml:"password" doc:"Reference to the password: env:NAME or file:PATH."`
+}
+
+// Redis section.
+type Redis struct {
+	Addrs    []string          `yaml:"addrs" doc:"host:port; several: the seeds of a cluster, or the sentinels when master is set."`
+	Master   string            `yaml:"master" doc:"The Sentinel's name of the master."`
+	Cluster  bool              `yaml:"cluster" doc:"Cluster mode for a single configuration endpoint."`
+	DB       int               `yaml:"db" doc:"Number of the database."`
+	Username string            `yaml:"username" doc:"ACL user."`
+	Password connectors.Secret `yaml:"password" doc:"Reference to the password: env:NAME or file:PATH."`
+	TLS      TLS               `yaml:"tls" doc:"Encryption."`
+}
+
+// ClickHouse section.
+type ClickHouse struct {
+	Addrs        []string            `yaml:"addrs" doc:"host:port of the replicas of one shard."`
+	Protocol     clickhouse.Protocol `yaml:"protocol" doc:"http or native."`
+	Username     string              `yaml:"username" doc:"User."`
+	Password     connectors.Secret   `yaml:"password" doc:"Reference to the password: env:NAME or file:PATH."`
+	TLS          TLS                 `yaml:"tls" doc:"Encryption."`
+	Compression  string              `yaml:"compression" doc:"none, lz4 or zstd."`
+	Replicated   bool                `yaml:"replicated" doc:"Create replicated tables."`
+	Cluster      string              `yaml:"cluster" doc:"Create tables ON CLUSTER of this name."`
+	InsertQuorum string              `yaml:"insert_quorum" doc:"Replicas that hold an insert before it counts: a number or auto."`
+	Fsync        bool                `yaml:"fsync_after_insert" doc:"A single server puts an insert on disk before it counts."`
+	Buyer        clickhouse.Buyer    `yaml:"buyer" doc:"What is kept of the buyer: hash (keyed), id or none."`
+	BuyerKey     connectors.Secret   `yaml:"buyer_key" doc:"Reference to the key of the hash: env:NAME or file:PATH."`
+	BatchRecords int                 `yaml:"batch_records" doc:"Records of one insert at most."`
+	BatchAge     time.Duration       `yaml:"batch_age" doc:"A smaller insert is made after this time."`
+}
+
+// Webhook section.
+type Webhook struct {
+	Listen    string        `yaml:"listen" doc:"Address to listen on, host:port."`
+	PublicURL string        `yaml:"public_url" doc:"Address by which platforms reach it, https://…; subscriptions are made with it."`
+	MaxBody   int64         `yaml:"max_body" doc:"Largest body that is taken, bytes."`
+	Produce   time.Duration `yaml:"produce_timeout" doc:"How long Kafka may take to acknowledge before the answer is 503."`
+	InFlight  int           `yaml:"in_flight" doc:"Calls handled at the same time at most."`
+}
+
+// Poll section; a connection may have its own.
+type Poll struct {
+	Interval time.Duration `yaml:"interval" doc:"Time between two polls of the same kind."`
+	Overlap  time.Duration `yaml:"overlap" doc:"Read again before the cursor, for changes that were committed late."`
+	Settle   time.Duration `yaml:"settle" doc:"Left out before the platform's now, for changes still being written."`
+	Backfill time.Duration `yaml:"backfill" doc:"How far back a first poll goes; 0: as far as the platform allows."`
+}
+
+// Catalog section.
+type Catalog struct {
+	AdoptSKUs bool      `yaml:"adopt_skus" doc:"A platform's SKU that nobody knows yet becomes our own. Off: only skus and mappings count."`
+	SKUs      []string  `yaml:"skus" doc:"Our own SKUs."`
+	Mappings  []Mapping `yaml:"mappings" doc:"Listings whose SKU is not the platform's own."`
+}
+
+// Mapping of one listing.
+type Mapping struct {
+	Account     string `yaml:"account" doc:"Name of the connection."`
+	Listing     string `yaml:"listing" doc:"Id of the listing at the platform; or platform_sku."`
+	PlatformSKU string `yaml:"platform_sku" doc:"SKU as the platform writes it; or listing."`
+	SKU         string `yaml:"sku" doc:"Our SKU."`
+	Multiplier  int64  `yaml:"multiplier" doc:"Units of our SKU in one unit of the listing (six-pack: 6)."`
+}
+
+// Stock section.
+type Stock struct {
+	Policies []Policy `yaml:"policies" doc:"Rules for what a listing shows; the most specific one counts."`
+}
+
+// Policy for listings.
+type Policy struct {
+	Account   string `yaml:"account" doc:"Only this connection; empty: all."`
+	SKU       string `yaml:"sku" doc:"Only this SKU; empty: all."`
+	Buffer    int64  `yaml:"buffer" doc:"Units held back."`
+	BufferBP  int64  `yaml:"buffer_bp" doc:"Held back as well, in hundredths of a percent of what is available (1000 = 10 %)."`
+	MaxListed int64  `yaml:"max_listed" doc:"Never show more; 0: no limit."`
+	PauseAt   int64  `yaml:"pause_at" doc:"At or below this many available, show 0."`
+	ResumeAt  int64  `yaml:"resume_at" doc:"Show again at or above this many available."`
+}
+
+// Fx section.
+type Fx struct {
+	Reporting string `yaml:"reporting_currency" doc:"Currency of the reports, ISO 4217."`
+	Rule      string `yaml:"rule" doc:"previous-day (default), same-day, month-end, month-end-or-next or quarter-end-or-next."`
+}
+
+// Push section.
+type Push struct {
+	Delay    time.Duration `yaml:"increase_delay" doc:"How long an increase may wait for a newer one. Decreases never wait."`
+	Patience time.Duration `yaml:"stale_patience" doc:"How long to wait for the order behind a changed quantity before writing over it."`
+}
+
+// Alert section.
+type Alert struct {
+	Webhook AlertWebhook  `yaml:"webhook" doc:"Tell a web address."`
+	Mail    AlertMail     `yaml:"mail" doc:"Tell by mail."`
+	Window  time.Duration `yaml:"window" doc:"The same thing is told once in this time."`
+}
+
+// AlertWebhook is where alerts are posted.
+type AlertWebhook struct {
+	URL    connectors.Secret `yaml:"url" doc:"Reference to the https address, which is a secret for many receivers: env:NAME or file:PATH. Empty: none."`
+	Secret connectors.Secret `yaml:"secret" doc:"Reference to the key that signs the call: env:NAME or file:PATH."`
+}
+
+// AlertMail is where alerts are mailed.
+type AlertMail struct {
+	Server   string            `yaml:"server" doc:"SMTP server, host:port; empty: none."`
+	From     string            `yaml:"from" doc:"Sender."`
+	To       []string          `yaml:"to" doc:"Receivers."`
+	TLS      string            `yaml:"tls" doc:"starttls (default), tls or none."`
+	Username string            `yaml:"username" doc:"User."`
+	Password connectors.Secret `yaml:"password" doc:"Reference to the password: env:NAME or file:PATH."`
+}
+
+// Telemetry section.
+type Telemetry struct {
+	Listen   string `yaml:"listen" doc:"Address of /metrics, /healthz and /readyz."`
+	LogLevel string `yaml:"log_level" doc:"debug, info, warn or error."`
+	LogJSON  bool   `yaml:"log_json" doc:"Write logs as JSON."`
+}
+
+// Tokens section.
+type Tokens struct {
+	Dir string            `yaml:"dir" doc:"Folder of sealed token files. It must survive a restart."`
+	Key connectors.Secret `yaml:"key" doc:"Reference to the key that seals them, 32 bytes in base64: env:NAME or file:PATH."`
+}
+
+// Connection to one account.
+type Connection struct {
+	Connector string               `yaml:"connector" doc:"Name of the connector, see crossdock connectors."`
+	Modules   []connectors.Subject `yaml:"modules" doc:"What flows: orders, products, inventory. Empty: all that the connector can."`
+	Poll      *Poll                `yaml:"poll" doc:"Its own intervals."`
+	AllowHTTP bool                 `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
+
+	Shopify   *shopify.Config   `yaml:"shopify" doc:"Settings of the connector shopify."`
+	ECB       *ecb.Config       `yaml:"ecb" doc:"Settings of the connector ecb."`
+	Warehouse *warehouse.Config `yaml:"warehouse" doc:"Settings of the connector warehouse."`
+}
+
+// UnmarshalYAML reads a connection; a connector's section that is there begins with its
+// defaults.
+func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Connection
+	var found plain
+	if err := unmarshal(&found); err != nil {
+		return err
+	}
+	if found.Shopify != nil {
+		d := shopify.DefaultConfig()
+		found.Shopify = &d
+	}
+	if found.Warehouse != nil {
+		d := warehouse.DefaultConfig()
+		found.Warehouse = &d
+	}
+	if err := unmarshal(&found); err != nil {
+		return err
+	}
+	*c = Connection(found)
+	return nil
+}
+
+// Default is the configuration before the file is read.
+func Default() Config {
+	return Config{
+		Kafka:      Kafka{Partitions: Partitions{Wide: 12, Narrow: 4}, Replicas: 3, MinInSync: 2, Session: 45 * time.Second},
+		ClickHouse: ClickHouse{Protocol: clickhouse.HTTP, Compression: "lz4", Buyer: clickhouse.BuyerHash, BatchRecords: 20_000, BatchAge: time.Second},
+		Webhook:    Webhook{Listen: "127.0.0.1:8080", MaxBody: 2 << 20, Produce: 4 * time.Second, InFlight: 512},
+		Poll:       Poll{Interval: 15 * time.Minute, Overlap: 5 * time.Minute, Settle: 10 * time.Second},
+		Fx:         Fx{Reporting: "EUR", Rule: "previous-day"},
+		Push:       Push{Delay: 500 * time.Millisecond, Patience: 2 * time.Second},
+		Alert:      Alert{Window: 15 * time.Minute},
+		Telemetry:  Telemetry{Listen: "127.0.0.1:9090", LogLevel: "info"},
+		Catalog:    Catalog{AdoptSKUs: true},
+	}
+}
+
+// Load reads and validates a file.
+func Load(path string) (*Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w (write one with `crossdock config example`)", err)
+	}
+	return Parse(path, b)
+}
+
+// Parse reads a configuration; path is what errors call it.
+func Parse(path string, b []byte) (*Config, error) {
+	c := Default()
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, located(path, err)
+	}
+	c.path, c.file = path, file
+	if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
+		return nil, located(path, duration(file, err))
+	}
+	return &c, c.Validate()
+}
+
+// located turns the parser's error into file:line:column: message, without the source
+// around it, which may hold a secret that somebody pasted.
+func located(path string, err error) error {
+	var ye yaml.Error
+	if errors.As(err, &ye) {
+		msg := ye.GetMessage()
+		if t := ye.GetToken(); t != nil {
+			key := t.Value
+			if strings.Contains(msg, "unknown field") {
+				msg += ": no such key; `crossdock config schema` lists all"
+				key = ""
+			}
+			if key != "" && t.Prev != nil && t.Prev.Prev != nil && t.Prev.Value == ":" {
+				msg = fmt.Sprintf("key %q: %s", t.Prev.Prev.Value, msg)
+			}
+			return fmt.Errorf("%s:%d:%d: %s", path, t.Position.Line, t.Position.Column, msg)
+		}
+		return fmt.Errorf("%s: %s", path, msg)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// badDuration is how the standard library names a duration that it cannot read; the parser
+// passes it on without a place.
+var badDuration = regexp.MustCompile(`in duration "(.*)"$|invalid duration "(.*)"$`)
+
+// duration finds the place of a duration that cannot be read.
+func duration(file *ast.File, err error) error {
+	var ye yaml.Error
+	m := badDuration.FindStringSubmatch(err.Error())
+	if m == nil || errors.As(err, &ye) {
+		return err
+	}
+	found := err
+	for _, doc := range file.Docs {
+		ast.Walk(finder(func(n ast.Node) {
+			if v, ok := n.(*ast.MappingValueNode); ok && v.Value.GetToken() != nil && v.Value.GetToken().Value == m[1]+m[2] {
+				pos := v.Value.GetToken().Position
+				found = &yaml.SyntaxError{
+					Message: fmt.Sprintf("key %q: %q is no duration: write it as 15m or 1h30m", v.Key.GetToken().Value, m[1]+m[2]),
+					Token:   &token.Token{Position: pos},
+				}
+			}
+		}), doc.Body)
+	}
+	return found
+}
+
+type finder func(ast.Node)
+
+func (f finder) Visit(n ast.Node) ast.Visitor { f(n); return f }
+
+// at gives an error the place of a key, "kafka.sasl.mechanism"; the nearest key above counts
+// when it is not in the file.
+func (c *Config) at(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	place := c.path
+	if place == "" {
+		place = "configuration"
+	}
+	for k := key; c.file != nil && k != ""; {
+		if p, perr := yaml.PathString("$." + quotePath(k)); perr == nil {
+			if n, nerr := p.FilterFile(c.file); nerr == nil && n != nil && n.GetToken() != nil {
+				pos := n.GetToken().Position
+				place = fmt.Sprintf("%s:%d:%d", c.path, pos.Line, pos.Column)
+				break
+			}
+		}
+		i := strings.LastIndexByte(k, '.')
+		if i < 0 {
+			break
+		}
+		k = k[:i]
+	}
+	return fmt.Errorf("%s: key %q: %w", place, key, err)
+}
+
+// quotePath lets names with a dash or a digit stand in a path.
+func quotePath(key string) string {
+	parts := strings.Split(key, ".")
+	for i, p := range parts {
+		if strings.ContainsAny(p, "-0123456789") {
+			parts[i] = "'" + p + "'"
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+// Validate reports everything that is wrong, each with file, line and key.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(key string, err error) {
+		if err != nil {
+			errs = append(errs, c.at(key, err))
+		}
+	}
+	scope := c.Scope()
+	if err := scope.Validate(); err != nil {
+		key := "tenant"
+		if strings.HasPrefix(err.Error(), "environment") {
+			key = "environment"
+		}
+		bad(key, err)
+	}
+	bad("kafka", c.KafkaConfig().Validate())
+	if c.Kafka.Partitions.Wide < 1 || c.Kafka.Partitions.Narrow < 1 {
+		bad("kafka.partitions", errors.New("at least 1 each"))
+	}
+	if c.Kafka.Replicas < 1 {
+		bad("kafka.replicas", errors.New("at least 1"))
+	}
+	bad("redis", c.RedisConfig().Validate())
+	bad("clickhouse", c.ClickHouseConfig().Validate())
+	if a := c.AlertConfig(); a.Webhook.URL != "" || a.Mail.Server != "" {
+		bad("alert", a.Validate())
+	}
+	bad("fx", c.FxConfig().Validate())
+	if c.Poll.Interval < time.Second {
+		bad("poll.interval", fmt.Errorf("%s is too short: platforms count their calls; 15m to 30m is usual", c.Poll.Interval))
+	}
+	switch c.Telemetry.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("telemetry.log_level", fmt.Errorf("%q: use debug, info, warn or error", c.Telemetry.LogLevel))
+	}
+	for i, m := range c.Catalog.Mappings {
+		key := fmt.Sprintf("catalog.mappings[%d]", i)
+		if _, ok := c.Connections[m.Account]; !ok {
+			bad(key, fmt.Errorf("account %q is not a connection", m.Account))
+		}
+		if m.SKU == "" || (m.Listing == "") == (m.PlatformSKU == "") {
+			bad(key, errors.New("give sku, and either listing or platform_sku"))
+		}
+	}
+	for i, p := range c.Stock.Policies {
+		if p.Buffer < 0 || p.BufferBP < 0 || p.BufferBP > 10_000 || p.MaxListed < 0 || p.PauseAt < 0 {
+			bad(fmt.Sprintf("stock.policies[%d]", i), errors.New("no negative figures, and buffer_bp up to 10000"))
+		}
+		if p.PauseAt > 0 && p.ResumeAt <= p.PauseAt {
+			bad(fmt.Sprintf("stock.policies[%d]", i), fmt.Errorf("resume_at %d must be above pause_at %d, or the listing flaps", p.ResumeAt, p.PauseAt))
+		}
+	}
+	for _, name := range c.Names() {
+		bad("connections."+name, c.connection(name))
+	}
+	return errors.Join(errs...)
+}
+
+// Names of the connections, sorted.
+func (c *Config) Names() []string {
+	names := make([]string, 0, len(c.Connections))
+	for n := range c.Connections {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// connection checks one.
+func (c *Config) connection(name string) error {
+	n := c.Connections[name]
+	if strings.ContainsAny(name, "/|. \t") || name == "" {
+		return fmt.Errorf("the name must not hold / | . or blanks")
+	}
+	if n.AllowHTTP && c.Environment == schemas.Production {
+		return errors.New("allow_loopback is for the test environment only")
+	}
+	type section struct {
+		name string
+		set  bool
+		ok   func() error
+	}
+	sections := []section{
+		{"shopify", n.Shopify != nil, func() error { return n.Shopify.Validate(c.Environment) }},
+		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
+		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
+	}
+	known := false
+	for _, s := range sections {
+		switch {
+		case s.name == n.Connector:
+			known = true
+			if !s.set {
+				return fmt.Errorf("the section %s is missing", s.name)
+			}
+			if err := s.ok(); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		case s.set:
+			return fmt.Errorf("it has a section %s, but connector is %q", s.name, n.Connector)
+		}
+	}
+	if !known {
+		return fmt.Errorf("connector %q is not known: see `crossdock connectors`", n.Connector)
+	}
+	return nil
+}
+
+// Scope of all names.
+func (c *Config) Scope() schemas.Scope {
+	return schemas.Scope{Tenant: c.Tenant, Environment: c.Environment}
+}
+
+// KafkaConfig is the section in the client's terms.
+func (c *Config) KafkaConfig() kafka.Config {
+	k := kafka.Config{
+		Brokers: c.Kafka.Brokers,
+		TLS: kafka.TLSConfig{
+			Enabled: c.Kafka.TLS.Enabled, CAFile: c.Kafka.TLS.CAFile, CertFile: c.Kafka.TLS.CertFile,
+			KeyFile: c.Kafka.TLS.KeyFile, ServerName: c.Kafka.TLS.ServerName,
+		},
+		SASL: kafka.SASLConfig{Mechanism: c.Kafka.SASL.Mechanism, Username: c.Kafka.SASL.Username},
+	}
+	if c.Kafka.SASL.Password != "" {
+		k.SASL.Password = c.Kafka.SASL.Password
+	}
+	return k
+}
+
+// Layout of the topics.
+func (c *Config) Layout() kafka.Layout {
+	return kafka.Layout{
+		Wide: c.Kafka.Partitions.Wide, Narrow: c.Kafka.Partitions.Narrow,
+		Replicas: c.Kafka.Replicas, MinInSync: c.Kafka.MinInSync,
+	}
+}
+
+// RedisConfig is the section in the client's terms.
+func (c *Config) RedisConfig() xredis.Config {
+	r := xredis.Config{
+		Addrs: c.Redis.Addrs, Master: c.Redis.Master, Cluster: c.Redis.Cluster, DB: c.Redis.DB, Username: c.Redis.Username,
+		TLS: xredis.TLS{
+			Enabled: c.Redis.TLS.Enabled, CAFile: c.Redis.TLS.CAFile, ServerName: c.Redis.TLS.ServerName,
+			CertFile: c.Redis.TLS.CertFile, KeyFile: c.Redis.TLS.KeyFile,
+		},
+	}
+	if c.Redis.Password != "" {
+		r.Password = c.Redis.Password
+	}
+	return r
+}
+
+// ClickHouseConfig is the section in the sink's terms.
+func (c *Config) ClickHouseConfig() clickhouse.Config {
+	h := c.ClickHouse
+	return clickhouse.Config{
+		Addrs: h.Addrs, Protocol: h.Protocol, Database: c.Scope().Database(), Username: h.Username, Password: h.Password,
+		TLS:         clickhouse.TLS{Enabled: h.TLS.Enabled, CAFile: h.TLS.CAFile, ServerName: h.TLS.ServerName},
+		Compression: h.Compression, Replicated: h.Replicated, Cluster: h.Cluster, InsertQuorum: h.InsertQuorum,
+		FsyncAfterInsert: h.Fsync, Buyer: h.Buyer, BuyerKey: h.BuyerKey,
+	}
+}
+
+// AlertConfig is the section in the sink's terms.
+func (c *Config) AlertConfig() alert.Config {
+	a := c.Alert
+	return alert.Config{
+		Webhook: alert.Webhook{URL: a.Webhook.URL, Key: a.Webhook.Secret},
+		Mail: alert.Mail{
+			Server: a.Mail.Server, From: a.Mail.From, To: a.Mail.To, TLS: a.Mail.TLS,
+			Username: a.Mail.Username, Password: a.Mail.Password,
+		},
+		Window: a.Window,
+	}
+}
+
+// FxConfig is the section in the room's terms.
+func (c *Config) FxConfig() fx.Config {
+	return fx.Config{Reporting: c.Fx.Reporting, Rule: fx.Rule(c.Fx.Rule)}
+}

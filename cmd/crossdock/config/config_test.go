@@ -1,0 +1,106 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+func TestExampleLoads(t *testing.T) {
+	c, err := Parse("example.yaml", []byte(Example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Connections["shop-uk"].Shopify.PageSize; got == 0 {
+		t.Error("the connector's defaults were not filled in")
+	}
+	if got := c.Stock.Policies[1].MaxListed; got != 50 {
+		t.Errorf("max_listed %d, want 50", got)
+	}
+}
+
+// TestErrorsNameFileLineAndKey: whatever is wrong, the message leads to the place.
+func TestErrorsNameFileLineAndKey(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, new string
+		want     []string
+	}{
+		"unknown key":       {"  overlap: 5m", "  overlapp: 5m", []string{"f.yaml:", "overlapp"}},
+		"not a number":      {"replicas: 1", "replicas: many", []string{"f.yaml:9", "replicas"}},
+		"bad duration":      {"interval: 15m", "interval: 15 minutes", []string{"f.yaml:", "interval"}},
+		"short interval":    {"interval: 15m", "interval: 1ms", []string{"f.yaml:2", `"poll.interval"`, "too short"}},
+		"pasted secret":     {"client_secret: env:SHOP_UK_SECRET", "client_secret: shpss_hunter2", []string{"f.yaml:", "client_secret", "env:NAME"}},
+		"unknown connector": {"connector: ecb", "connector: ebc", []string{"f.yaml:", `"connections.rates"`, "ebc"}},
+		"broken yaml":       {"kafka:", "kafka", []string{"f.yaml:"}},
+		"environment":       {"environment: test ", "environment: staging ", []string{"f.yaml:5", "environment", "staging"}},
+		"production host":   {`test_base_url: "http://127.0.0.1:9400"`, "", []string{"f.yaml:", "shop-uk", "test environment"}},
+		"flapping":          {"resume_at: 4", "resume_at: 1", []string{"f.yaml:", "resume_at", "flaps"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(Example, c.old, c.new, 1)
+			if text == Example {
+				t.Fatalf("the example has no %q", c.old)
+			}
+			_, err := Parse("f.yaml", []byte(text))
+			if err == nil {
+				t.Fatal("it loads")
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("error %q does not hold %q", err, w)
+				}
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("error %q repeats a secret", err)
+			}
+		})
+	}
+}
+
+// TestSchema: the example is valid by the schema, a typo is not, and the generated file in
+// docs is this one.
+func TestSchema(t *testing.T) {
+	b, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("crossdock.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("crossdock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid := func(text string) error {
+		j, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v any
+		if err := json.Unmarshal(j, &v); err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(v)
+	}
+	if err := valid(Example); err != nil {
+		t.Errorf("the example: %v", err)
+	}
+	if valid(strings.Replace(Example, "overlap:", "overlapp:", 1)) == nil {
+		t.Error("a typo is valid by the schema")
+	}
+	if valid(strings.Replace(Example, "env:SHOP_UK_SECRET", "hunter2", 1)) == nil {
+		t.Error("a pasted secret is valid by the schema")
+	}
+	if have, err := os.ReadFile("../../../docs/crossdock.schema.json"); err != nil || string(have) != string(b) {
+		t.Errorf("docs/crossdock.schema.json is not up to date (%v): run make generate", err)
+	}
+}

@@ -1,0 +1,47 @@
+// Package all is the explicit list of the connectors: nothing registers itself.
+package all
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/ecb"
+	"github.com/helloword/crossdock/connectors/shopify"
+	"github.com/helloword/crossdock/connectors/warehouse"
+	"github.com/helloword/crossdock/schemas"
+)
+
+// Info is one row of the table of capabilities.
+type Info struct {
+	Name string          `json:"name"`
+	Kind connectors.Kind `json:"kind"`
+	Can  []string        `json:"can"`
+}
+
+// List opens each connector for a made-up account and reads from the contract itself what it
+// can. Opening is inert: nobody is called and no secret is read.
+func List() ([]Info, error) {
+	deps := connectors.Deps{
+		Account: "example", HTTP: &http.Client{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
+	shop := shopify.DefaultConfig()
+	shop.Shop, shop.ClientID, shop.ClientSecret = "example.myshopify.com", "example", "env:EXAMPLE"
+	var infos []Info
+	for _, open := range []func() (*connectors.Connector, error){
+		func() (*connectors.Connector, error) { return shopify.New(shop, schemas.Production, deps) },
+		func() (*connectors.Connector, error) {
+			return warehouse.New(warehouse.Config{Secret: "env:EXAMPLE"}, schemas.Production, deps)
+		},
+		func() (*connectors.Connector, error) { return ecb.New(ecb.Config{}, deps) },
+	} {
+		c, err := open()
+		if err != nil {
+			return nil, fmt.Errorf("listing connectors: %w", err)
+		}
+		infos = append(infos, Info{c.Name, c.Kind, c.Capabilities()})
+	}
+	return infos, nil
+}
