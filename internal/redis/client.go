@@ -133,6 +133,7 @@ func options(cfg Config) (*goredis.UniversalOptions, error) {
 		// The callers repeat with back-off of their own and know what may be repeated: a script
 		// whose answer was lost is not sent twice behind their back.
 		MaxRetries:            -1,
+		DialerRetries:         1,
 		ContextTimeoutEnabled: true,
 		// Notices of maintenance exist on one vendor's service only, and their handshake is an
 		// error in the log of every other server.

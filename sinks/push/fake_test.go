@@ -52,10 +52,9 @@ type shop struct {
 	calls   [][]connectors.StockWrite
 	applied map[string][]int64 // by listing, in order
 	inside  int
-	wrong   []string          // broken promises of the caller
-	before  func()            // called within a call, before anything happens
-	after   func()            // called when the effect is there and the answer is not
-	block   map[string]func() // by listing, within the call
+	wrong   []string // broken promises of the caller
+	before  func()   // called within a call, before anything happens
+	after   func()   // called when the effect is there and the answer is not
 }
 
 type answered struct {
@@ -176,6 +175,20 @@ func (s *shop) ReadStock(_ context.Context, refs []connectors.StockRef) ([]*int6
 	return out, nil
 }
 
+// hook sets what happens within the calls.
+func (s *shop) hook(before, after func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = before, after
+}
+
+// meet lets the next calls fail.
+func (s *shop) meet(faults ...fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = faults
+}
+
 func (s *shop) sell(listing string, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,9 +223,22 @@ type memory struct {
 	entries map[string]*Entry
 	fail    int
 	stored  func() // after a Store
+	loaded  func() // after the next Load
 }
 
 func newMemory() *memory { return &memory{entries: map[string]*Entry{}} }
+
+func (m *memory) onStored(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stored = f
+}
+
+func (m *memory) afterLoad(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loaded = f
+}
 
 func (m *memory) down() error {
 	if m.fail > 0 {
@@ -224,12 +250,17 @@ func (m *memory) down() error {
 
 func (m *memory) Load(_ context.Context, account string, listings []string) ([]*Entry, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	out := make([]*Entry, len(listings))
 	for i, id := range listings {
 		out[i] = m.entries[account+"/"+id]
 	}
-	return out, m.down()
+	err, f := m.down(), m.loaded
+	m.loaded = nil
+	m.mu.Unlock()
+	if f != nil {
+		f()
+	}
+	return out, err
 }
 
 func (m *memory) Store(_ context.Context, account string, writes []Write) ([]*Race, error) {
@@ -257,9 +288,10 @@ func (m *memory) Store(_ context.Context, account string, writes []Write) ([]*Ra
 			m.entries[key] = &e
 		}
 	}
+	f := m.stored
 	m.mu.Unlock()
-	if m.stored != nil {
-		m.stored()
+	if f != nil {
+		f()
 	}
 	return races, nil
 }
@@ -296,8 +328,11 @@ func newWorld(t *testing.T, accounts ...string) *world {
 }
 
 func (w *world) Produce(ctx context.Context, rs []kafka.Record) error {
-	if w.publish != nil {
-		if err := w.publish(); err != nil {
+	w.mu.Lock()
+	publish := w.publish
+	w.mu.Unlock()
+	if publish != nil {
+		if err := publish(); err != nil {
 			return err
 		}
 	}
@@ -318,6 +353,12 @@ func (w *world) Produce(ctx context.Context, rs []kafka.Record) error {
 
 func (w *world) append(key, value []byte) {
 	w.log = append(w.log, &stream.Record{Topic: schemas.PushTargets, Offset: int64(len(w.log)), Key: key, Value: value})
+}
+
+func (w *world) onPublish(f func() error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.publish = f
 }
 
 // start runs a new sink and offers everything from the lowest offset that is not done.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +31,7 @@ func steps() *rapid.Generator[[]step] {
 		return step{
 			kind: rapid.SampledFrom([]string{
 				"decide", "decide", "decide", "decide", "late", "pass", "pass", "fault", "fault",
-				"redis", "kafka", "kill", "kill in call", "kill in record", "kill in memory", "stop", "revoke",
+				"redis", "kafka", "kill", "kill in call", "kill in record", "kill in memory", "stop", "revoke", "meanwhile",
 			}).Draw(t, "kind"),
 			account: rapid.SampledFrom([]string{"uk", "de"}).Draw(t, "account"),
 			listing: rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "listing"),
@@ -38,17 +40,19 @@ func steps() *rapid.Generator[[]step] {
 			flag:    rapid.Bool().Draw(t, "flag"),
 		}
 	})
-	return rapid.SliceOfN(one, 1, 40)
+	return rapid.SliceOfN(one, 5, 60)
 }
 
 // TestModel: whatever fails, is killed or comes late, in the end each listing shows its newest
 // target, it was accepted and told, no intent had an effect twice, no listing ever went back
 // to an older target, and the last record of each key in the topic is the newest.
 func TestModel(t *testing.T) {
+	played := 0
+	defer func() { t.Logf("%d steps", played) }()
 	rapid.Check(t, func(rt *rapid.T) {
 		script := steps().Draw(rt, "steps")
 		var problems []string
-		synctest.Test(t, func(t *testing.T) { problems = play(newWorld(t, "uk", "de"), script) })
+		synctest.Test(t, func(t *testing.T) { problems = play(newWorld(t, "uk", "de"), script); played += len(script) })
 		if len(problems) > 0 {
 			rt.Fatal(strings.Join(problems, "\n"))
 		}
@@ -58,6 +62,7 @@ func TestModel(t *testing.T) {
 func play(w *world, script []step) []string {
 	newest := map[string]*event.PushTarget{}
 	var version int64
+	var facts sync.Mutex // of the two
 	w.cfg.ReauthoriseEvery = 20 * time.Second
 	w.start()
 	kill := func() { // at a point within a call: from another goroutine, the sink must get on
@@ -70,6 +75,7 @@ func play(w *world, script []step) []string {
 		s := w.shops[x.account]
 		switch x.kind {
 		case "decide", "late":
+			facts.Lock()
 			version++
 			// The quantity tells the version, so that an effect can be told too.
 			v := target(x.account, x.listing, version, 1000+version, x.flag)
@@ -81,6 +87,7 @@ func play(w *world, script []step) []string {
 			} else {
 				newest[key] = v
 			}
+			facts.Unlock()
 			w.decide(v)
 		case "pass":
 			pass(time.Duration(x.n*x.n) * 200 * time.Millisecond)
@@ -96,50 +103,56 @@ func play(w *world, script []step) []string {
 			w.memory.fail = int(x.n)
 			w.memory.mu.Unlock()
 		case "kafka":
-			n := x.n
-			w.publish = func() error {
-				if n--; n >= 0 {
+			var n atomic.Int64
+			n.Store(x.n)
+			w.onPublish(func() error {
+				if n.Add(-1) >= 0 {
 					return errors.New("no leader")
 				}
 				return nil
-			}
+			})
 			pass(time.Duration(x.n) * time.Second)
-			w.publish = nil
+			w.onPublish(nil)
 		case "kill", "stop":
 			w.stop(x.kind == "kill")
 			w.start()
 		case "kill in call", "kill in record", "kill in memory":
 			// Give the point a moment to be reached; then the process is gone in any case.
-			died := false
-			die := func() {
-				if !died {
-					died = true
-					kill()
-				}
-			}
+			die := sync.OnceFunc(kill)
 			switch x.kind {
 			case "kill in call":
 				if x.flag {
-					s.before = die
+					s.hook(die, nil)
 				} else {
-					s.after = die
+					s.hook(nil, die)
 				}
 			case "kill in record":
-				w.publish = func() error {
+				w.onPublish(func() error {
 					die()
 					if x.flag {
 						return context.Canceled
 					}
 					return nil
-				}
+				})
 			case "kill in memory":
-				w.memory.stored = die
+				w.memory.onStored(die)
 			}
 			pass(time.Second)
 			w.cancel()
 			<-w.ended
-			s.before, s.after, w.publish, w.memory.stored = nil, nil, nil, nil
+			s.hook(nil, nil)
+			w.onPublish(nil)
+			w.memory.onStored(nil)
 			w.start()
+		case "meanwhile": // a newer target comes between the look into the memory and the call
+			w.memory.afterLoad(func() {
+				facts.Lock()
+				version++
+				v := target(x.account, x.listing, version, 1000+version, x.flag)
+				newest[x.account+"/"+x.listing] = v
+				facts.Unlock()
+				w.decide(v)
+			})
 		case "revoke":
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			w.sink.Revoke(ctx, "push.targets.v1", 0)
@@ -148,6 +161,7 @@ func play(w *world, script []step) []string {
 			w.offer()
 		}
 	}
+	w.memory.afterLoad(nil)
 	for _, s := range w.shops {
 		s.mu.Lock()
 		s.faults = nil

@@ -46,9 +46,9 @@ func same(t *testing.T, what string, want, got any) {
 
 func TestTargets(t *testing.T) {
 	run(t, "only the newest is written, decreases at once, increases after a moment", func(w *world) {
+		w.shops["uk"].shown["b"] = 9
 		w.start()
 		w.decide(target("uk", "a", 1, 5, false), target("uk", "a", 2, 7, false), target("uk", "b", 3, 0, true))
-		w.shops["uk"].shown["b"] = 9
 		synctest.Wait()
 		same(w.t, "at once", []string{"b v3 0 accepted"}, w.outcomes())
 		same(w.t, "not done yet", int64(1), w.low()) // the superseded one is
@@ -60,7 +60,7 @@ func TestTargets(t *testing.T) {
 	run(t, "a decrease that was not begun makes the increase after it urgent", func(w *world) {
 		w.shops["uk"].shown["a"] = 9
 		w.start()
-		w.shops["uk"].before = func() { time.Sleep(time.Second) } // somebody else's call
+		w.shops["uk"].hook(func() { time.Sleep(time.Second) }, nil) // somebody else's call
 		w.decide(target("uk", "z", 1, 1, true))
 		synctest.Wait()
 		w.decide(target("uk", "a", 2, 2, true), target("uk", "a", 3, 4, false))
@@ -93,7 +93,7 @@ func TestTargets(t *testing.T) {
 	})
 	run(t, "a newer target that comes during the call is written after it", func(w *world) {
 		w.start()
-		w.shops["uk"].before = func() { time.Sleep(time.Second) }
+		w.shops["uk"].hook(func() { time.Sleep(time.Second) }, nil)
 		w.decide(target("uk", "a", 1, 5, true))
 		synctest.Wait()
 		w.decide(target("uk", "a", 2, 4, true), target("uk", "a", 3, 3, true))
@@ -101,6 +101,26 @@ func TestTargets(t *testing.T) {
 		same(w.t, "low after the first", int64(2), w.low())
 		pass(time.Second)
 		same(w.t, "effects", []int64{5, 3}, w.shops["uk"].applied["a"])
+		w.allDone()
+	})
+	run(t, "a newer target that comes just before the call is written instead", func(w *world) {
+		w.start()
+		w.memory.afterLoad(func() {
+			w.decide(target("uk", "a", 2, 4, true))
+		})
+		w.decide(target("uk", "a", 1, 5, true))
+		synctest.Wait()
+		same(w.t, "effects", []int64{4}, w.shops["uk"].applied["a"])
+		same(w.t, "outcomes", []string{"a v2 4 accepted"}, w.outcomes())
+		w.allDone()
+		w.memory.afterLoad(func() {
+			gone := target("uk", "a", 4, 0, false)
+			gone.Withdrawn = true
+			w.decide(gone)
+		})
+		w.decide(target("uk", "a", 3, 6, true))
+		pass(time.Second)
+		same(w.t, "not written any more", []int64{4}, w.shops["uk"].applied["a"])
 		w.allDone()
 	})
 	run(t, "withdrawn is forgotten, but nothing older comes back", func(w *world) {
@@ -152,12 +172,11 @@ func TestFaults(t *testing.T) {
 		run(t, string(f), func(w *world) {
 			w.start()
 			// The first write reads before: the fault shall meet the write.
-			w.shops["uk"].before = func() {
-				s := w.shops["uk"]
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				s.before, s.faults = nil, []fault{f, f}
-			}
+			s := w.shops["uk"]
+			s.hook(func() {
+				s.hook(nil, nil)
+				s.meet(f, f)
+			}, nil)
 			w.decide(target("uk", "a", 1, 5, true), target("uk", "b", 2, 6, true), target("de", "c", 3, 7, true))
 			synctest.Wait()
 			same(w.t, "the other account does not wait", int64(7), w.shops["de"].shows("c"))
@@ -174,27 +193,32 @@ func TestFaults(t *testing.T) {
 			same(w.t, "accepted", []string{"a v1 5 accepted", "b v2 6 accepted", "c v3 7 accepted"}, accepted)
 		})
 	}
+	run(t, "an unknown outcome is read back before anything is written", func(w *world) {
+		w.start()
+		s := w.shops["uk"]
+		s.hook(func() { s.hook(nil, nil); s.meet(lost) }, nil)
+		w.decide(target("uk", "a", 1, 5, true))
+		pass(time.Minute)
+		same(w.t, "writes", 1, len(s.writes()))
+		same(w.t, "outcomes", []string{"a v1 5 unknown", "a v1 5 accepted"}, w.outcomes())
+		w.allDone()
+	})
 	run(t, "a refusal is told and not repeated", func(w *world) {
 		w.start()
-		w.shops["uk"].before = func() { w.shops["uk"].faults = []fault{refused} }
+		w.shops["uk"].hook(func() { w.shops["uk"].meet(refused) }, nil)
 		w.decide(target("uk", "a", 1, 5, true))
 		pass(time.Hour)
 		same(w.t, "calls", 1, len(w.shops["uk"].writes()))
 		same(w.t, "alerts", []string{"push-refused/uk/a"}, w.alerts())
 		w.allDone()
-		w.shops["uk"].before = nil
+		w.shops["uk"].hook(nil, nil)
 		w.decide(target("uk", "a", 2, 4, true))
 		synctest.Wait()
 		same(w.t, "shown", int64(4), w.shops["uk"].shows("a"))
 	})
 	run(t, "an account that needs its owner waits alone, and does not hold back the offset", func(w *world) {
 		w.start()
-		down := true
-		w.shops["uk"].before = func() {
-			if down {
-				w.shops["uk"].faults = []fault{noLogin}
-			}
-		}
+		w.shops["uk"].hook(func() { w.shops["uk"].meet(noLogin) }, nil)
 		w.decide(target("uk", "a", 1, 5, true), target("de", "c", 2, 7, true))
 		synctest.Wait()
 		same(w.t, "the other account", int64(7), w.shops["de"].shows("c"))
@@ -210,7 +234,7 @@ func TestFaults(t *testing.T) {
 		if w.low() < 2 {
 			w.t.Errorf("offset %d is held back", w.low())
 		}
-		down = false
+		w.shops["uk"].hook(nil, nil)
 		pass(5 * time.Minute)
 		w.offer()
 		pass(10 * time.Second)
@@ -222,7 +246,7 @@ func TestFaults(t *testing.T) {
 		w.start()
 		w.memory.fail = 3
 		n := 0
-		w.publish = func() error {
+		w.onPublish(func() error {
 			if n++; n < 4 {
 				return context.DeadlineExceeded
 			}
@@ -232,7 +256,7 @@ func TestFaults(t *testing.T) {
 				w.memory.fail = 2
 			}
 			return nil
-		}
+		})
 		w.decide(target("uk", "a", 1, 5, true))
 		pass(time.Minute)
 		w.allDone()
@@ -272,12 +296,22 @@ func TestStale(t *testing.T) {
 	run(t, "and not for ever", func(w *world) {
 		s := begin(w)
 		s.sell("a", 1)
-		s.faults = []fault{keptHidden}
+		s.meet(keptHidden)
 		w.decide(target("uk", "a", 2, 12, true))
 		pass(1900 * time.Millisecond)
 		same(w.t, "before", int64(9), s.shows("a"))
 		pass(200 * time.Millisecond)
 		same(w.t, "after", int64(12), s.shows("a"))
+		w.allDone()
+	})
+	run(t, "a platform that repeats its answers does not keep us from writing", func(w *world) {
+		s := begin(w)
+		s.sell("a", 1)
+		w.decide(target("uk", "a", 2, 12, true)) // expects 10, is told 9
+		pass(time.Second)
+		s.sell("a", -1) // a return, seen by the platform first: it shows 10 again
+		pass(time.Minute)
+		same(w.t, "shown", int64(12), s.shows("a"))
 		w.allDone()
 	})
 	run(t, "a decrease does not wait", func(w *world) {
@@ -289,8 +323,10 @@ func TestStale(t *testing.T) {
 	})
 	run(t, "an answer lost, then a sale: it is not raised twice", func(w *world) {
 		s := begin(w)
-		s.before = func() { s.faults = []fault{lost}; s.before = nil }
-		s.after = func() { s.sell("a", 1); s.after = nil }
+		s.hook(func() { s.meet(lost) }, func() {
+			s.sell("a", 1)
+			s.hook(nil, nil)
+		})
 		w.decide(target("uk", "a", 2, 20, true))
 		pass(10 * time.Second)
 		same(w.t, "shown", int64(19), s.shows("a"))
@@ -339,16 +375,16 @@ func TestLateWriters(t *testing.T) {
 			s.shown["a"] = 1
 			w.decide(target("uk", "a", 1, 50, true))
 			synctest.Wait()
-			s.after = func() {
+			s.hook(nil, func() {
 				// It was blind, or compared with our value; it lands after ours either way.
-				s.after = nil
+				s.hook(nil, nil)
 				s.mu.Lock()
 				s.shown["a"] = other * 10
 				s.mu.Unlock()
 				w.memory.mu.Lock()
 				w.memory.entries["uk/a"] = &Entry{Target: target("uk", "a", other, other*10, true)}
 				w.memory.mu.Unlock()
-			}
+			})
 			w.decide(target("uk", "a", 5, 40, true))
 			pass(10 * time.Second)
 			newest := max(5, other)
@@ -358,17 +394,39 @@ func TestLateWriters(t *testing.T) {
 			w.allDone()
 		})
 	}
+	run(t, "another process writes an older one twice", func(w *world) {
+		w.start()
+		s := w.shops["uk"]
+		w.decide(target("uk", "a", 1, 50, true))
+		synctest.Wait()
+		n := 0
+		s.hook(nil, func() {
+			if n++; n > 2 {
+				return
+			}
+			s.mu.Lock()
+			s.shown["a"] = 20
+			s.mu.Unlock()
+			w.memory.mu.Lock()
+			w.memory.entries["uk/a"] = &Entry{Target: target("uk", "a", 1+int64(n), 20, true)}
+			w.memory.mu.Unlock()
+		})
+		w.decide(target("uk", "a", 5, 40, true))
+		pass(20 * time.Second)
+		same(w.t, "shown", int64(40), s.shows("a"))
+		w.allDone()
+	})
 	run(t, "our own older write lands after another's newer one", func(w *world) {
 		w.start()
 		s := w.shops["uk"]
 		w.decide(target("uk", "a", 1, 50, true))
 		synctest.Wait()
-		s.before = func() {
-			s.before = nil
+		s.hook(func() {
+			s.hook(nil, nil)
 			w.memory.mu.Lock() // accepted there, and overwritten by us
 			w.memory.entries["uk/a"] = &Entry{Target: target("uk", "a", 9, 90, true)}
 			w.memory.mu.Unlock()
-		}
+		}, nil)
 		w.decide(target("uk", "a", 5, 40, true))
 		pass(10 * time.Second)
 		same(w.t, "shown", int64(90), s.shows("a"))
@@ -380,7 +438,7 @@ func TestRevoke(t *testing.T) {
 	run(t, "what was not begun is dropped, what is under way is waited for", func(w *world) {
 		w.start()
 		s := w.shops["uk"]
-		s.before = func() { time.Sleep(time.Second) }
+		s.hook(func() { time.Sleep(time.Second) }, nil)
 		w.decide(target("uk", "a", 1, 5, true))
 		synctest.Wait()
 		w.decide(target("uk", "b", 2, 6, true), target("uk", "a", 3, 4, true))
@@ -397,6 +455,22 @@ func TestRevoke(t *testing.T) {
 		same(w.t, "effects", map[string][]int64{"a": {5, 4}, "b": {6}}, s.applied)
 		w.allDone()
 		w.sink.Revoke(context.Background(), "another", 3)
+	})
+	run(t, "an offer that was blocked gives up when its partition goes", func(w *world) {
+		w.cfg.PendingPerPartition = 1
+		w.start()
+		w.decide(target("uk", "a", 1, 5, false))
+		offered := make(chan struct{})
+		go func() {
+			defer close(offered)
+			w.decide(target("uk", "b", 2, 5, false))
+		}()
+		synctest.Wait()
+		w.sink.Revoke(context.Background(), schemas.PushTargets.Name, 0)
+		<-offered
+		pass(time.Minute)
+		same(w.t, "calls", 0, len(w.shops["uk"].writes()))
+		same(w.t, "low", int64(0), w.low())
 	})
 	run(t, "a full partition blocks its offer until there is room", func(w *world) {
 		w.cfg.PendingPerPartition = 2
@@ -431,7 +505,7 @@ func TestRevoke(t *testing.T) {
 func TestStopWaitsForWhatIsUnderWay(t *testing.T) {
 	run(t, "", func(w *world) {
 		w.start()
-		w.shops["uk"].before = func() { time.Sleep(5 * time.Second) }
+		w.shops["uk"].hook(func() { time.Sleep(5 * time.Second) }, nil)
 		w.decide(target("uk", "a", 1, 5, true))
 		synctest.Wait()
 		began := time.Now()
