@@ -105,8 +105,16 @@ type world struct {
 // newWorld is one process that polls the orders of shop-uk; processes share redis.
 func newWorld(t testing.TB, cfg Config, redis *miniredis.Miniredis, p connectors.Poller, more ...Connection) *world {
 	t.Helper()
-	w := &world{redis: redis, kafka: &memory{}, reg: prometheus.NewRegistry(), log: &bytes.Buffer{}}
-	client := goredis.NewClient(&goredis.Options{Addr: redis.Addr(), MaxRetries: -1, DisableIdentity: true})
+	w := worldAt(t, cfg, redis.Addr(), p, more...)
+	w.redis = redis
+	return w
+}
+
+// worldAt is newWorld for a Redis of another process.
+func worldAt(t testing.TB, cfg Config, addr string, p connectors.Poller, more ...Connection) *world {
+	t.Helper()
+	w := &world{kafka: &memory{}, reg: prometheus.NewRegistry(), log: &bytes.Buffer{}}
+	client := goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, DisableIdentity: true})
 	t.Cleanup(func() { _ = client.Close() })
 	connections := []Connection{{Connector: "shopify", Account: "shop-uk", Pollers: map[connectors.Subject]connectors.Poller{connectors.Orders: p}}}
 	s, err := New(cfg, Deps{
