@@ -542,3 +542,20 @@ func BenchmarkValuable(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRoom is the whole fold in memory: decode, choose the day, convert, encode.
+func BenchmarkRoom(b *testing.B) {
+	h := start(b, Config{})
+	for d := 1; d <= 28; d++ {
+		h.send(day(fmt.Sprintf("2024-02-%02d", d), "USD 1.0749", "JPY 163.01", "GBP 0.8566"))
+	}
+	h.drain()
+	b.ReportAllocs()
+	for n := int64(0); b.Loop(); n++ {
+		h.send(amount(fmt.Sprintf("order/shop-uk/%d", n%10_000), n, n, "GBP", fmt.Sprintf("2024-02-%02d", 12+n%10)))
+		if n%500 == 499 {
+			h.drain()
+			h.Emitted = h.Emitted[:0]
+		}
+	}
+}

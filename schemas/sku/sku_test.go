@@ -97,7 +97,7 @@ func TestEightDigits(t *testing.T) {
 		t.Errorf("UPC-E: %+v, %v", g, err)
 	}
 	both, upce, plain := 0, 0, 0
-	for n := range 2_000_000 {
+	for n := 0; n < 2_000_000; n += 7 { // a seventh of all is enough to meet each case often
 		text := fmt.Sprintf("%08d", n*10+int(checkDigit(fmt.Sprintf("%07d", n))-'0'))
 		if text == "00000000" {
 			continue
@@ -117,7 +117,7 @@ func TestEightDigits(t *testing.T) {
 		default:
 			plain++
 		}
-		if n%997 == 0 { // a digit changed so that the GTIN-8 does not check: UPC-E or an error
+		if n%77 == 0 { // a digit changed so that the GTIN-8 does not check: UPC-E or an error
 			wrong := text[:7] + string('0'+(text[7]-'0'+1)%10)
 			if g, err := ParseGTIN(wrong); err == nil {
 				upce++
