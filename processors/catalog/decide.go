@@ -62,7 +62,11 @@ func (s *sight) match(l *event.Listing) (*event.Resolution, string) {
 		if len(e.GetMembers()) >= maxMembers {
 			return nil, fmt.Sprintf("%s is carried by %d listings or more: it identifies none; map this one", strings.TrimPrefix(id, kindID), maxMembers)
 		}
-		found = append(found, e.GetMembers()...)
+		for _, m := range e.GetMembers() {
+			if m.Listing != listingID(l.Account, l.Id) { // what it was proves nothing about itself
+				found = append(found, m)
+			}
+		}
 	}
 	switch found = proofs(found); len(found) {
 	case 0:

@@ -253,9 +253,10 @@ func (s *sight) reconcile(id string, l *event.Listing) {
 // theirs through it are looked at again.
 func (s *sight) reconcileMember(id string, l *event.Listing, name string) {
 	var want *event.CatalogMember
-	if !l.Deleted && slices.Contains(s.room.identities(l), id) {
+	if slices.Contains(s.room.identities(l), id) {
+		// One that is gone proves nothing, but its orders may still wait for its SKU.
 		want = &event.CatalogMember{Listing: name}
-		if rule := l.Resolution.GetRule(); rule == event.MatchRule_MATCH_RULE_EXPLICIT || rule == event.MatchRule_MATCH_RULE_SKU {
+		if rule := l.Resolution.GetRule(); !l.Deleted && (rule == event.MatchRule_MATCH_RULE_EXPLICIT || rule == event.MatchRule_MATCH_RULE_SKU) {
 			want.Sku, want.Multiplier = l.Resolution.Sku, l.Resolution.Multiplier
 		}
 	}

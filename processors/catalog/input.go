@@ -180,9 +180,11 @@ func (s *sight) emitNote(n *event.Relook) {
 	})
 }
 
-// noteAgain leaves a note with the entries that the listing needs as it is now.
-func (s *sight) noteAgain(account, listing string) {
+// again tells what a listing's entry says, and leaves a note with the entries that it needs
+// as it is now.
+func (s *sight) again(account, listing string) {
 	if l := s.listing(account, listing); l != nil {
+		s.tell(l)
 		s.note(account, listing, slices.Concat(s.room.decisive(l), l.Stale, settled(account, l.Resolution.GetSku())))
 	}
 }

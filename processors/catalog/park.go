@@ -65,6 +65,14 @@ func (s *sight) answer(p *event.ParkRequest) bool {
 	return true
 }
 
+// ask puts an order's question again, as a new record.
+func (s *sight) ask(p *event.ParkRequest) {
+	s.tx.Emit(stream.Output{
+		Topic: schemas.CatalogIn, Key: []byte(listingID(p.Account, p.ListingId)),
+		Value: &event.CatalogInput{Input: &event.CatalogInput_Park{Park: p}},
+	})
+}
+
 func (s *sight) resolved(account, order, listing string, r *event.Resolution) {
 	s.tx.Emit(stream.Output{
 		Topic: schemas.OrdersIn, Key: []byte(account + "/" + order),
@@ -117,7 +125,13 @@ func (s *sight) release(n *event.Relook, forget bool) {
 	old := s.listing(n.Account, n.ListingId)
 	r := old.GetResolution()
 	if r.GetSku() == "" {
-		return // taken back meanwhile: they wait on
+		if !forget {
+			// Forgotten, perhaps never told, and the listing has lost its SKU since.
+			for _, order := range n.Orders {
+				s.ask(&event.ParkRequest{Account: n.Account, OrderId: order, ListingId: n.ListingId, PlatformSku: old.GetPlatformSku()})
+			}
+		}
+		return // otherwise they wait on
 	}
 	for _, order := range n.Orders {
 		s.resolved(n.Account, order, n.ListingId, r)

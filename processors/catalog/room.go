@@ -195,7 +195,7 @@ func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 	switch v := in.Value.(*event.CatalogInput).Input.(type) {
 	case *event.CatalogInput_Product:
 		for _, l := range v.Product.Listings {
-			s.noteAgain(v.Product.Account, l.Id)
+			s.again(v.Product.Account, l.Id)
 		}
 		id := productID(v.Product.Account, v.Product.Id)
 		s.noteLeaving(v.Product.Account, id, s.entry(id))
@@ -205,8 +205,11 @@ func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 	case *event.CatalogInput_Mapping:
 		s.noteMapped(v.Mapping)
 	case *event.CatalogInput_Park:
-		s.answer(v.Park)
-		s.noteAgain(v.Park.Account, v.Park.ListingId)
+		if !s.answer(v.Park) {
+			// It may have been answered, and the listing have lost its SKU since.
+			s.ask(v.Park)
+		}
+		s.again(v.Park.Account, v.Park.ListingId)
 	case *event.CatalogInput_Settings:
 		s.noteConcerned(v.Settings)
 	case *event.CatalogInput_Relook:
