@@ -60,7 +60,7 @@ func talk(t *testing.T, address, text string) *http.Response {
 }
 
 func TestServe(t *testing.T) {
-	w := newWorld(t, Config{ReadTimeout: 300 * time.Millisecond, MaxBody: 1 << 20, MaxHeader: 8 << 10})
+	w := newWorld(t, Config{ReadTimeout: 2 * time.Second, MaxBody: 1 << 20, MaxHeader: 8 << 10})
 	address, stop := w.start(t)
 	if got := talk(t, address, request("order")).StatusCode; got != 200 {
 		t.Errorf("plain: %d", got)
@@ -89,7 +89,7 @@ func TestServe(t *testing.T) {
 
 // A stop finishes what was taken: the request under way gets its answer after its record.
 func TestGracefulStop(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newWorld(t, Config{AnswerTimeout: time.Minute, DrainTimeout: time.Minute})
 	inside, leave := make(chan struct{}), make(chan struct{})
 	w.kafka.produce = func(ctx context.Context) error {
 		close(inside)

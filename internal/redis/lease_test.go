@@ -125,13 +125,14 @@ func TestLeaseTokensGrowOverALossOfRedis(t *testing.T) {
 func TestLeaseKeep(t *testing.T) {
 	t.Run("renews", func(t *testing.T) {
 		mr, leases := leaseServer(t)
-		l := mustAcquire(t, leases("a", 400*time.Millisecond))
+		const ttl = 4 * time.Second
+		l := mustAcquire(t, leases("a", ttl))
 		kept, stop := l.Keep(t.Context())
 		defer stop()
-		for range 5 {
+		for range 2 {
 			// Nearly the whole TTL passes at once; the next renewal makes it whole again.
-			mr.FastForward(300 * time.Millisecond)
-			eventually(t, "renewal", func() bool { return mr.TTL(leaseKey(leaseName)) == 400*time.Millisecond })
+			mr.FastForward(ttl - time.Millisecond)
+			eventually(t, "renewal", func() bool { return mr.TTL(leaseKey(leaseName)) == ttl })
 		}
 		if kept.Err() != nil {
 			t.Error(context.Cause(kept))
