@@ -3,6 +3,10 @@
 -- materialised: computed anew as a whole every minute and exchanged at once; sales_by_* sum them.
 -- They are not sums over inserts on purpose: such a sum counts each version of an order again,
 -- and neither a stateless sink nor the server can take the older version back exactly once.
+-- Measured on 500,000 orders of 3 lines in 24 months, a tenth with a second version, unmerged
+-- (2 busy cores, engine 26.7; BenchmarkSales): per SKU 0.50 s by the view over FINAL, 1.66 s by
+-- argMax, 0.08 s without FINAL and wrong; one month by the view 0.04 s; a refresh 2.4 s. Where a
+-- refresh takes longer than is wanted: ALTER TABLE sales_daily MODIFY REFRESH EVERY 1 HOUR.
 
 CREATE VIEW IF NOT EXISTS sales{on} (
     day Date COMMENT 'UTC date of the order',
