@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -40,11 +41,17 @@ type step struct {
 func newReader(body []byte) *reader { return newReaderString(string(body)) }
 
 func newReaderString(s string) *reader {
-	r := &reader{s: s}
+	r := &reader{}
+	r.reset(s)
+	return r
+}
+
+// reset begins another document.
+func (r *reader) reset(s string) {
+	r.s, r.i, r.err, r.deep = s, 0, nil, 0
 	if !utf8.ValidString(s) {
 		r.fail("the document is not valid UTF-8")
 	}
-	return r
 }
 
 func (r *reader) fail(format string, args ...any) {
@@ -307,25 +314,16 @@ func (r *reader) raw() string {
 	return r.s[from:r.i]
 }
 
-// skip passes over one value, checking its grammar.
+// skip passes over one value, checking its grammar. What is wrong inside of it is reported
+// at the path of the value, with the byte.
 func (r *reader) skip() {
 	switch c := r.peek(); {
 	case c == '"':
-		r.pass()
+		r.scan()
 	case c == '{':
-		if !r.object() {
-			return
-		}
-		for _, ok := r.next(); ok; _, ok = r.next() {
-			r.skip()
-		}
+		r.skipList('}', true)
 	case c == '[':
-		if !r.array() {
-			return
-		}
-		for r.more() {
-			r.skip()
-		}
+		r.skipList(']', false)
 	case c == '-' || c-'0' <= 9:
 		r.digits()
 	case c == 't':
@@ -336,6 +334,47 @@ func (r *reader) skip() {
 		r.literal("null")
 	default:
 		r.unexpected("a value")
+	}
+}
+
+// skipList passes over the members of an object or the elements of an array.
+func (r *reader) skipList(end byte, keys bool) {
+	if r.deep == maxDepth {
+		r.fail("nested more than %d deep", maxDepth)
+		return
+	}
+	r.path[r.deep] = step{}
+	r.deep++
+	r.i++
+	if r.peek() == end {
+		r.i++
+		r.deep--
+		return
+	}
+	for r.err == nil {
+		if keys {
+			if r.peek() != '"' {
+				r.unexpected("a key")
+				return
+			}
+			r.scan()
+			if r.peek() != ':' {
+				r.unexpected("a colon")
+				return
+			}
+			r.i++
+		}
+		r.skip()
+		switch r.peek() {
+		case ',':
+			r.i++
+		case end:
+			r.i++
+			r.deep--
+			return
+		default:
+			r.unexpected("a comma or the end")
+		}
 	}
 }
 
@@ -372,14 +411,32 @@ func (r *reader) digits() string {
 	return s[from:i]
 }
 
-// pass moves behind a string without looking at its text.
-func (r *reader) pass() { r.scan() }
-
-// scan finds the end of a string; escaped says that its text has to be decoded.
+// scan finds the end of a string; escaped says that its text has to be decoded. Eight bytes
+// are looked at together: most of a document is strings, and most of them are plain.
 func (r *reader) scan() (text string, escaped bool) {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
 	s := r.s
 	i := r.i + 1
 	for i < len(s) {
+		for i+8 <= len(s) {
+			x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+				uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+			quote, slash := x^('"'*ones), x^('\\'*ones)
+			// The lowest bit that is set stands in the first byte that is a quote, a
+			// backslash or a control character.
+			special := ((quote-ones)&^quote | (slash-ones)&^slash | (x-' '*ones)&^x) & highs
+			if special != 0 {
+				i += bits.TrailingZeros64(special) / 8
+				break
+			}
+			i += 8
+		}
+		if i >= len(s) {
+			break
+		}
 		switch c := s[i]; {
 		case c == '"':
 			text = s[r.i+1 : i]
@@ -387,25 +444,13 @@ func (r *reader) scan() (text string, escaped bool) {
 			return text, escaped
 		case c == '\\':
 			escaped = true
-			if i+1 >= len(s) {
-				i = len(s)
-				continue
-			}
-			switch s[i+1] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-				i += 2
-			case 'u':
-				if i+6 > len(s) || !isHex(s[i+2:i+6]) {
-					r.i = i
-					r.fail("an escape that is none")
-					return "", false
-				}
-				i += 6
-			default:
+			n := escape(s[i:])
+			if n == 0 {
 				r.i = i
 				r.fail("an escape that is none")
 				return "", false
 			}
+			i += n
 		case c < ' ':
 			r.i = i
 			r.fail("a control character in a string")
@@ -417,6 +462,22 @@ func (r *reader) scan() (text string, escaped bool) {
 	r.i = len(s)
 	r.fail("the document ends inside a string")
 	return "", false
+}
+
+// escape is the length of the escape at the start of s, 0 when it is none.
+func escape(s string) int {
+	if len(s) < 2 {
+		return 0
+	}
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(s) >= 6 && isHex(s[2:6]) {
+			return 6
+		}
+	}
+	return 0
 }
 
 func (r *reader) quoted() string {

@@ -3,6 +3,7 @@ package shopify
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/schemas/event"
@@ -36,13 +37,23 @@ type translator struct {
 	// currency of the shop: product payloads name none. Empty = prices are left out.
 	currency string
 	location string
+	// spare translations, so that none is made for each record.
+	spare sync.Pool
 }
 
 var _ connectors.Translator = (*translator)(nil)
 
 // Translate reads one raw record.
 func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error) {
-	t := translation{translator: tr, account: rec.Account, r: newReader(rec.Body)}
+	t, ok := tr.spare.Get().(*translation)
+	if !ok {
+		t = &translation{r: &reader{}}
+	}
+	t.begin(tr, rec)
+	defer func() {
+		t.r.s = "" // the facts keep the document as long as they need it
+		tr.spare.Put(t)
+	}()
 	var facts connectors.Facts
 	switch rec.Format {
 	case formatOrder:
@@ -96,6 +107,15 @@ type translation struct {
 	current   []int64 // current_quantity per line, -1 = not told
 	fulfilled []lineCount
 	allocated []int64 // sum of allocations by discount application
+}
+
+// begin forgets the document before; its lists keep their room.
+func (t *translation) begin(tr *translator, rec *connectors.Record) {
+	*t = translation{
+		translator: tr, account: rec.Account, r: t.r,
+		current: t.current[:0], fulfilled: t.fulfilled[:0], allocated: t.allocated[:0],
+	}
+	t.r.reset(string(rec.Body))
 }
 
 // lineCount is a number of units of one order line.
