@@ -262,3 +262,22 @@ func (h *house) checkTables(t *rapid.T) {
 		})
 	}
 }
+
+// FuzzPrepare: whatever bytes come, they are refused or handled.
+func FuzzPrepare(f *testing.F) {
+	for _, in := range []*event.CatalogInput{product(1, listing("L", "X", gtinA)), mapping("L", "", "S", 6), mapping("", "X", "S", 1),
+		park("1", "L", "X"), settings("shop", "X", &event.ShowPolicy{MaxListed: 1}), deleted(9),
+		{Input: &event.CatalogInput_Relook{Relook: &event.Relook{Account: "shop", ListingId: "L", Entries: []string{"wait/shop/L/1"}, Orders: []string{"1"}}}}} {
+		b, _ := in.MarshalVTStrict()
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		h := newHouse(t, Config{AdoptSKUs: true})
+		h.append(product(1, listing("L", "X", gtinA)))
+		h.m.Append(stream.Record{Value: value})
+		h.m.Append(stream.Record{Value: value})
+		if _, err := h.m.Drain(1); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -199,8 +199,8 @@ func (r *Room) link(tx *stream.Tx, k stream.Key, in *event.ListingLink) error {
 	if at >= 0 && !stream.VersionOf(old.Listings[at].LinkVersion).Before(stream.VersionOf(in.Version)) {
 		return nil
 	}
-	if at < 0 && len(old.GetListings()) >= maxListings {
-		return fmt.Errorf("SKU %s has %d listings already: %s/%s is one too many: %w", in.Sku, maxListings, in.Account, in.ListingId, connectors.ErrPermanent)
+	if err := full(old, in); err != nil {
+		return err
 	}
 	level := succeed(tx, old, in.Sku)
 	level.Cause = "link/" + in.Account + "/" + in.ListingId
@@ -232,6 +232,14 @@ func (r *Room) link(tx *stream.Tx, k stream.Key, in *event.ListingLink) error {
 	}
 	settle(tx, k, old, level)
 	return nil
+}
+
+// full: the SKU has as many listings as one can have, and this is another.
+func full(level *event.StockLevel, in *event.ListingLink) error {
+	if len(level.GetListings()) < maxListings || find(level, in.Account, in.ListingId) >= 0 {
+		return nil
+	}
+	return fmt.Errorf("SKU %s has %d listings already: %s/%s is one too many: %w", in.Sku, maxListings, in.Account, in.ListingId, connectors.ErrPermanent)
 }
 
 func sameLink(l *event.LinkedListing, in *event.ListingLink) bool {

@@ -175,8 +175,15 @@ func (r *Room) Apply(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 	return nil
 }
 
-// Repeat emits what the levels say now.
+// Repeat emits what the levels say now. A link that was refused is refused again: its dead
+// letter may have been lost.
 func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
+	if link := in.Value.(*event.StockInput).GetLink(); link != nil {
+		level, _ := tx.Get(in.Keys[0]).(*event.StockLevel)
+		if err := full(level, link); err != nil {
+			return err
+		}
+	}
 	for i, k := range in.Keys {
 		if repeatedBefore(in.Keys[:i], k) {
 			continue

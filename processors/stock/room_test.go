@@ -52,9 +52,14 @@ func TestPrepareRefuses(t *testing.T) {
 // TestTooManyListings: one SKU's level does not grow without bound, and says so.
 func TestTooManyListings(t *testing.T) {
 	room, m := newRoom(t)
-	for i := range maxListings + 1 {
+	for i := range maxListings {
 		feed(m, link("S", fmt.Sprint(i), 1, int64(i+1), nil))
 	}
+	_, err := m.Drain(maxListings / 2)
+	mustNot(t, err)
+	feed(m, link("S", "one too many", 1, 9999, nil))
+	_, err = m.Step(1, stream.AfterApply)
+	mustNot(t, err)
 	out, err := m.Drain(500)
 	mustNot(t, err)
 	last := out[len(out)-1]
