@@ -1,0 +1,4 @@
+package shopify
+
+// Name of the connector.
+const Name = provider
