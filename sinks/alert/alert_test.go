@@ -268,9 +268,17 @@ func TestBounded(t *testing.T) {
 
 func TestRunTellsWhatWindowsHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var told []Notification
+		soFar := func() []Notification {
+			mu.Lock()
+			defer mu.Unlock()
+			return told
+		}
 		w := &Writer{cfg: Config{Window: time.Minute}.withDefaults(), deps: Deps{Now: time.Now}}
 		w.channels = []*channel{newChannel("test", w.cfg, func(_ context.Context, _ string, ns []Notification) error {
+			mu.Lock()
+			defer mu.Unlock()
 			told = append(told, ns...)
 			return nil
 		})}
@@ -279,12 +287,12 @@ func TestRunTellsWhatWindowsHeldBack(t *testing.T) {
 		go func() { done <- w.Run(ctx) }()
 		write(t, w, batch(t, schemas.StockAlarms, 0, short("A", 1)))
 		write(t, w, batch(t, schemas.StockAlarms, 1, short("A", 1)))
-		if len(told) != 1 {
-			t.Fatalf("told %d at once, want 1", len(told))
+		if n := len(soFar()); n != 1 {
+			t.Fatalf("told %d at once, want 1", n)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if len(told) != 2 || told[1].Count != 1 {
+		if told := soFar(); len(told) != 2 || told[1].Count != 1 {
 			t.Errorf("told %v", told)
 		}
 		cancel()
