@@ -55,7 +55,9 @@ func with(c *cobra.Command, f func(context.Context, *app.App) error) error {
 }
 
 // jsonFlag adds --json.
-func jsonFlag(c *cobra.Command) *bool { return c.Flags().Bool("json", false, "print JSON for programs") }
+func jsonFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("json", false, "print JSON for programs")
+}
 
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

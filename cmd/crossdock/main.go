@@ -61,7 +61,7 @@ To run it on your own Kafka, Redis and ClickHouse:
 	c.AddCommand(
 		runCommand(), devCommand(),
 		checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(),
-		traceCommand(), lagCommand(), dlqCommand(), replayCommand(), rebuildCommand(),
+		traceCommand(), lagCommand(), healthCommand(), dlqCommand(), replayCommand(), rebuildCommand(),
 		servicesCommand(), benchCommand(), metricsCommand(), embeddedCommand(),
 	)
 	return c

@@ -179,7 +179,6 @@ func (a *App) Run(ctx context.Context, names []string, ready func()) error {
 	return g.Wait()
 }
 
-
 func choose(names []string) ([]role, error) {
 	all := roles()
 	if len(names) == 0 {

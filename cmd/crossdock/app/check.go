@@ -39,7 +39,7 @@ func (a *App) checkKafka(ctx context.Context) []connectors.CheckResult {
 
 func (a *App) checkRedis(ctx context.Context) []connectors.CheckResult {
 	var rs []connectors.CheckResult
-	for _, r := range xredis.Check(ctx, a.Redis) {
+	for _, r := range xredis.Check(ctx, a.Redis, a.Scope.Key("")) {
 		rs = append(rs, connectors.CheckResult{Subject: r.Subject, OK: r.OK, Detail: r.Detail, Advice: r.Advice})
 	}
 	return rs

@@ -51,7 +51,9 @@ func Metrics(log *slog.Logger) ([]Metric, error) {
 // nobody is a Kafka that is not there.
 type nobody struct{}
 
-func (nobody) Produce(context.Context, []kafka.Record) error { return fmt.Errorf("nothing is produced") }
+func (nobody) Produce(context.Context, []kafka.Record) error {
+	return fmt.Errorf("nothing is produced")
+}
 
 // lister is a registerer that only takes note of what is registered.
 type lister struct {

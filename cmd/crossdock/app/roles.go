@@ -298,5 +298,10 @@ func startAlert(a *App, _ context.Context) (func(context.Context) error, error) 
 	if err != nil {
 		return nil, err
 	}
-	return loop.Run, nil
+	return func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return w.Run(ctx) })
+		g.Go(func() error { return loop.Run(ctx) })
+		return g.Wait()
+	}, nil
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/helloword/crossdock/cmd/crossdock/dev"
+	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
+	"github.com/helloword/crossdock/internal/telemetry"
+)
+
+func devCommand() *cobra.Command {
+	var o dev.Options
+	var asJSON, clean bool
+	var level string
+	c := &cobra.Command{
+		Use:     "dev",
+		Short:   "Run everything on this machine: embedded engines, simulated shops",
+		GroupID: "run",
+		Long: `Runs the whole pipeline in one process on embedded engines (for development: no replication),
+against simulated shops, a simulated warehouse and a simulated rate source. No account and no
+server is needed; the ClickHouse engine is fetched once with npm.
+
+Without a file it trades made-up goods until Ctrl-C. With --orders it plays an Online Retail file:
+every order, edit, return, write-off and receipt of it, webhooks duplicated, reordered and
+dropped, and then compares what arrived in ClickHouse with the file's own arithmetic.`,
+		Example: `  crossdock dev
+  crossdock dev --orders online-retail.csv.gz --exit --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := telemetry.NewLogger(os.Stderr, level, false)
+			if err != nil {
+				return err
+			}
+			o.Version, o.Log, o.Progress = version, log, c.ErrOrStderr()
+			o.Live = isatty.IsTerminal(os.Stderr.Fd())
+			o.Faults = shopsim.Faults{Duplicate: 0.02, Reorder: 0.02, Drop: 0.01}
+			if o.Dir == "" {
+				// A year is played from the beginning: its data is of no use afterwards.
+				if o.Orders != "" {
+					if o.Dir, err = os.MkdirTemp("", "crossdock-dev-"); err != nil {
+						return err
+					}
+					defer os.RemoveAll(o.Dir)
+				} else {
+					o.Dir = "crossdock-data"
+				}
+			}
+			if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+				return err
+			}
+			if clean {
+				if err := os.RemoveAll(o.Dir); err != nil {
+					return err
+				}
+			}
+			if o.Orders == "" {
+				return dev.Trade(c.Context(), o)
+			}
+			r, err := dev.Year(c.Context(), o)
+			if r == nil {
+				return err
+			}
+			if asJSON {
+				err = errors.Join(err, printJSON(c.OutOrStdout(), r))
+			} else {
+				err = errors.Join(err, r.Print(c.OutOrStdout()))
+			}
+			if wrong := r.Err(); wrong != nil {
+				fmt.Fprintln(os.Stderr, wrong)
+				return errors.Join(err, errors.New("the figures differ from the file's own arithmetic"))
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Orders, "orders", "", "Online Retail `FILE` to play (csv or csv.gz)")
+	f.StringVar(&o.Rates, "rates", "", "euro reference rate history `FILE` (default: *eurofxref-hist*.zip beside the orders)")
+	f.BoolVar(&o.Exit, "exit", false, "end when the file has been played and everything is drained")
+	f.BoolVar(&asJSON, "json", false, "print the figures as one JSON object, as the last line")
+	f.StringVar(&o.Dir, "data", "", "folder of the engines' data (default crossdock-data; a temporary one with --orders)")
+	f.BoolVar(&clean, "clean", false, "begin with an empty data folder")
+	f.StringVar(&level, "log-level", "error", "debug, info, warn or error")
+	f.StringVar(&o.Kafka, "kafka", "", "use this Kafka (`HOST:PORT`) instead of the embedded one")
+	f.StringVar(&o.Redis, "redis", "", "use this Redis (`HOST:PORT`) instead of the embedded one")
+	f.StringVar(&o.ClickHouse, "clickhouse", "", "use this ClickHouse (HTTP, `HOST:PORT`) instead of the embedded one")
+	f.StringVar(&o.Webhook, "webhook", "", "address of the webhook server (default: a free loopback port)")
+	f.StringVar(&o.Telemetry, "telemetry", "", "address of metrics and health (default: a free loopback port)")
+	return c
+}
+
+func benchCommand() *cobra.Command {
+	return &cobra.Command{Use: "bench", Hidden: true, RunE: func(*cobra.Command, []string) error { return errors.New("not here yet") }}
+}

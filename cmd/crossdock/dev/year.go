@@ -1,0 +1,301 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/helloword/crossdock/cmd/crossdock/retail"
+	"github.com/helloword/crossdock/connectors"
+	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
+	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
+)
+
+// groups are the shops of the year: one for each group of countries.
+var groups = []string{"shop-uk", "shop-ireland", "shop-europe", "shop-world"}
+
+var europe = map[string]bool{
+	"Germany": true, "France": true, "Spain": true, "Netherlands": true, "Belgium": true, "Switzerland": true,
+	"Portugal": true, "Norway": true, "Italy": true, "Finland": true, "Cyprus": true, "Sweden": true, "Austria": true,
+	"Denmark": true, "Poland": true, "Iceland": true, "Greece": true, "Malta": true, "European Community": true,
+	"Lithuania": true, "Czech Republic": true,
+}
+
+// groupOf is the shop where a country buys.
+func groupOf(country string) int {
+	switch {
+	case country == "United Kingdom" || country == "Channel Islands" || country == "Unspecified":
+		return 0
+	case country == "EIRE":
+		return 1
+	case europe[country]:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// isoCountry of the file's names; others stay without.
+var isoCountry = map[string]string{
+	"United Kingdom": "GB", "EIRE": "IE", "Germany": "DE", "France": "FR", "Spain": "ES", "Netherlands": "NL",
+	"Belgium": "BE", "Switzerland": "CH", "Portugal": "PT", "Australia": "AU", "Norway": "NO", "Italy": "IT",
+	"Channel Islands": "JE", "Finland": "FI", "Cyprus": "CY", "Sweden": "SE", "Austria": "AT", "Denmark": "DK",
+	"Poland": "PL", "Japan": "JP", "Israel": "IL", "Hong Kong": "HK", "Singapore": "SG", "Iceland": "IS", "USA": "US",
+	"Canada": "CA", "Greece": "GR", "Malta": "MT", "United Arab Emirates": "AE", "RSA": "ZA", "Lebanon": "LB",
+	"Lithuania": "LT", "Brazil": "BR", "Czech Republic": "CZ", "Bahrain": "BH", "Saudi Arabia": "SA",
+}
+
+// year plays the file.
+type year struct {
+	*stage
+	year    *retail.Year
+	figures retail.Figures
+	// variants[shop][SKU] is what sells it there.
+	variants []map[string]int64
+	// queues[shop] is what happens there, in the order of time.
+	queues [][]func() error
+	depot  []depotsim.Entry
+
+	total, played atomic.Int64
+}
+
+// Year plays an Online Retail file through the whole pipeline and returns what it came to.
+func Year(ctx context.Context, o Options) (*Report, error) {
+	began := time.Now()
+	file, err := retail.Read(o.Orders)
+	if err != nil {
+		return nil, err
+	}
+	st, err := set(ctx, o, groups, "GBP")
+	if err != nil {
+		return nil, err
+	}
+	y := &year{stage: st, year: file, figures: file.Figures()}
+	var report *Report
+	err = st.play(ctx, func(ctx context.Context) error {
+		watch := y.watch(ctx)
+		err := y.script(ctx)
+		if err == nil {
+			report, err = y.report(ctx, began)
+		}
+		watch()
+		if err != nil || o.Exit {
+			return err
+		}
+		y.say("The year has been played. Everything stays up until Ctrl-C.")
+		<-ctx.Done()
+		return nil
+	})
+	return report, errors.Join(err, st.strike())
+}
+
+// script is the year: goods in, listings known, trade, and the last look by poll.
+func (y *year) script(ctx context.Context) error {
+	y.stock()
+	y.plan()
+	y.say("%d lines: %d orders on %d shops, %d SKUs", y.year.Rows, y.figures.Orders, len(y.shops), len(y.figures.Levels))
+	if err := y.app.Poller.Now(ctx, ratesAccount, connectors.RateDays); err != nil {
+		return fmt.Errorf("rates: %w", err)
+	}
+	// Goods are counted in before anything is offered.
+	if err := y.opening(ctx); err != nil {
+		return err
+	}
+	for _, sh := range y.shops {
+		if err := y.app.Poller.Now(ctx, sh.account, connectors.Products); err != nil {
+			return fmt.Errorf("products of %s: %w", sh.account, err)
+		}
+	}
+	if err := y.drain(ctx); err != nil {
+		return err
+	}
+	y.subscribe()
+
+	g, play := errgroup.WithContext(ctx)
+	for i := range y.queues {
+		g.Go(func() error {
+			for _, do := range y.queues[i] {
+				if play.Err() != nil {
+					return play.Err()
+				}
+				if err := do(); err != nil {
+					return fmt.Errorf("%s: %w", y.shops[i].account, err)
+				}
+				y.played.Add(1)
+			}
+			return y.shops[i].Drain(play)
+		})
+	}
+	g.Go(func() error { return y.stage.depot.Send(play, y.depot...) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	// The reconciling poll finds what webhooks did not tell.
+	for _, sh := range y.shops {
+		if err := y.app.Poller.Now(ctx, sh.account, connectors.Orders); err != nil {
+			return fmt.Errorf("orders of %s: %w", sh.account, err)
+		}
+	}
+	return y.drain(ctx)
+}
+
+// stock puts every SKU on the shelf of every shop.
+func (y *year) stock() {
+	y.variants = make([]map[string]int64, len(y.shops))
+	for i, sh := range y.shops {
+		y.variants[i] = make(map[string]int64)
+		for sku, price := range y.year.Prices {
+			p := sh.AddProduct(shopsim.ProductSpec{
+				Title:    y.title(sku),
+				Variants: []shopsim.VariantSpec{{SKU: sku, Price: price, Tracked: retail.Goods(sku)}},
+			})
+			y.variants[i][sku] = p.Variants[0]
+		}
+	}
+}
+
+func (y *year) title(sku string) string {
+	if t := y.year.Titles[sku]; t != "" {
+		return t
+	}
+	return sku
+}
+
+// opening counts in what the year will sell.
+func (y *year) opening(ctx context.Context) error {
+	at := y.year.Events[0].At.Add(-24 * time.Hour)
+	var entries []depotsim.Entry
+	for sku, n := range y.year.Sold {
+		entries = append(entries, depotsim.Entry{Kind: "opening", ID: "opening/" + sku, SKU: sku, Quantity: n, OccurredAt: at})
+	}
+	return y.stage.depot.Send(ctx, entries...)
+}
+
+// plan turns events into what happens on which shop. Returns are matched here, in the order
+// of time over all shops; the shops only carry out.
+func (y *year) plan() {
+	y.queues = make([][]func() error, len(y.shops))
+	book := retail.NewBook()
+	home := make(map[string]int)   // invoice → shop
+	ids := make(map[string]*int64) // invoice → order id, known when it was placed
+	add := func(shop int, f func() error) {
+		y.queues[shop] = append(y.queues[shop], f)
+		y.total.Add(1)
+	}
+	for _, e := range y.year.Events {
+		switch e.Kind {
+		case retail.Sale:
+			book.Sell(e)
+			shop, id := groupOf(e.Country), new(int64)
+			home[e.Invoice], ids[e.Invoice] = shop, id
+			add(shop, func() (err error) {
+				*id, err = y.shops[shop].PlaceOrder(y.order(shop, e))
+				return err
+			})
+		case retail.Edit:
+			book.Sell(e)
+			shop, id := home[e.Invoice], ids[e.Invoice]
+			add(shop, func() error { return y.shops[shop].EditOrder(*id, y.lines(shop, e), e.At) })
+		case retail.Return:
+			y.planReturn(book, home, ids, e, add)
+		case retail.WriteOff, retail.Receipt:
+			kind := "write_off"
+			if e.Kind == retail.Receipt {
+				kind = "receipt"
+			}
+			for _, l := range e.Lines {
+				y.depot = append(y.depot, depotsim.Entry{
+					Kind: kind, ID: entryID(e, l), SKU: l.SKU, Quantity: max(l.Quantity, -l.Quantity), OccurredAt: e.At, Reference: e.Invoice, Note: l.Title,
+				})
+			}
+		case retail.Refused:
+			for _, l := range e.Lines {
+				// Bookkeeping that is neither an order nor goods: the translator refuses it.
+				y.depot = append(y.depot, depotsim.Entry{Kind: "invoice", ID: entryID(e, l), SKU: l.SKU, Quantity: l.Quantity, OccurredAt: e.At, Reference: e.Invoice})
+			}
+		}
+	}
+}
+
+func entryID(e *retail.Event, l *retail.Line) string { return e.Invoice + "/" + strconv.Itoa(l.Number) }
+
+// planReturn sends a credit note's lines to the orders they belong to, one refund an order; a
+// line that no order explains goes to the depot's shelf of unmatched returns.
+func (y *year) planReturn(book *retail.Book, home map[string]int, ids map[string]*int64, e *retail.Event, add func(int, func() error)) {
+	type share struct {
+		parts []retail.Part
+		lines []string
+	}
+	shares := make(map[string]*share)
+	var order []string
+	for _, l := range e.Lines {
+		parts := book.Return(e.Customer, l)
+		if parts == nil {
+			y.depot = append(y.depot, depotsim.Entry{
+				Kind: "unmatched_return", ID: entryID(e, l), SKU: l.SKU, Quantity: -l.Quantity, OccurredAt: e.At,
+				Reference: e.Invoice + "#" + strconv.Itoa(l.Number), BuyerID: e.Customer, Reason: "no order of this customer has enough left",
+				Amount: &depotsim.Amount{Text: pence(-l.Minor), Currency: "GBP"},
+			})
+			continue
+		}
+		for _, p := range parts {
+			s := shares[p.Invoice]
+			if s == nil {
+				s = new(share)
+				shares[p.Invoice] = s
+				order = append(order, p.Invoice)
+			}
+			s.parts = append(s.parts, p)
+			if n := strconv.Itoa(l.Number); len(s.lines) == 0 || s.lines[len(s.lines)-1] != n {
+				s.lines = append(s.lines, n)
+			}
+		}
+	}
+	for _, invoice := range order {
+		s, shop, id := shares[invoice], home[invoice], ids[invoice]
+		add(shop, func() error {
+			o, ok := y.shops[shop].Order(*id)
+			if !ok {
+				return fmt.Errorf("order of invoice %s is not there", invoice)
+			}
+			spec := shopsim.RefundSpec{At: e.At, Note: e.Invoice + "#" + strings.Join(s.lines, "+")}
+			for _, p := range s.parts {
+				spec.Lines = append(spec.Lines, shopsim.RefundLineSpec{Line: o.Lines[p.Line].ID, Quantity: p.Quantity, Restock: "cancel", Amount: pence(p.Minor)})
+			}
+			_, err := y.shops[shop].Refund(*id, spec)
+			return err
+		})
+	}
+}
+
+// pence is an amount as decimal text.
+func pence(minor int64) string {
+	return fmt.Sprintf("%d.%02d", minor/100, minor%100)
+}
+
+func (y *year) order(shop int, e *retail.Event) shopsim.OrderSpec {
+	spec := shopsim.OrderSpec{Name: e.Invoice, At: e.At, Paid: true, SourceIdentifier: e.Invoice, Lines: y.lines(shop, e)}
+	if e.Customer != "" {
+		if id, err := strconv.ParseInt(e.Customer, 10, 64); err == nil {
+			spec.Customer = &shopsim.Customer{ID: id, FirstName: "Customer", LastName: e.Customer}
+		}
+	}
+	if iso := isoCountry[e.Country]; iso != "" {
+		spec.Shipping = &shopsim.Address{FirstName: "Customer", LastName: e.Customer, Country: e.Country, CountryCode: iso}
+	}
+	return spec
+}
+
+func (y *year) lines(shop int, e *retail.Event) []shopsim.LineSpec {
+	lines := make([]shopsim.LineSpec, len(e.Lines))
+	for i, l := range e.Lines {
+		lines[i] = shopsim.LineSpec{Variant: y.variants[shop][l.SKU], SKU: l.SKU, Title: y.title(l.SKU), Quantity: l.Quantity, Price: l.PriceText}
+	}
+	return lines
+}
