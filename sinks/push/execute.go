@@ -82,23 +82,19 @@ func (l *lane) recall(ctx context.Context, tasks []*task) error {
 		}
 		return nil
 	}
-	ids := make([]string, len(tasks))
+	tries := make([]Try, len(tasks))
 	for i, t := range tasks {
-		ids[i] = t.it.target.ListingId
+		tries[i] = Try{Listing: t.it.target.ListingId, Entry: Entry{Target: t.it.target, Offset: t.it.offset}}
 	}
-	entries, err := l.s.deps.Memory.Load(ctx, l.account, ids)
+	known, err := l.s.deps.Memory.Load(ctx, l.account, tries)
 	if err != nil {
 		return fmt.Errorf("recalling what was accepted: %w", err)
 	}
 	for i, t := range tasks {
-		if t.known = entries[i]; t.known != nil && t.g.verify == "" {
-			if c := compare(t.it.target.Version, t.known.Target.Version); c <= 0 {
-				if c < 0 && t.it.offset > t.known.Offset {
-					t.repair = t.known // a late writer's record is the last of its key
-				}
-				t.settled, t.over = true, true // carried out before; nothing to tell
-				continue
-			}
+		t.known = known[i].Accepted
+		if t.g.verify == "" && l.past(t, known[i]) {
+			t.settled, t.over = true, true // nothing to tell
+			continue
 		}
 		switch {
 		case t.it.target.Withdrawn:
@@ -108,6 +104,23 @@ func (l *lane) recall(ctx context.Context, tasks []*task) error {
 		}
 	}
 	return nil
+}
+
+// past: the target was carried out before, or a newer one was at least begun, whose record
+// is done or will be offered again.
+func (l *lane) past(t *task, known Known) bool {
+	newest := known.Accepted
+	past := newest != nil && compare(t.it.target.Version, newest.Target.Version) <= 0
+	if tried := known.Tried; tried != nil && compare(t.it.target.Version, tried.Target.Version) < 0 {
+		past = true
+		if newest == nil || compare(newest.Target.Version, tried.Target.Version) < 0 {
+			newest = tried
+		}
+	}
+	if past && compare(t.it.target.Version, newest.Target.Version) < 0 && t.it.offset > newest.Offset {
+		t.repair = newest // a late writer's record is the last of its key
+	}
+	return past
 }
 
 // readBack reads what is shown where that must be known before a write: after an unknown
@@ -214,8 +227,7 @@ func (l *lane) call(ctx context.Context, tasks []*task) error {
 		return nil
 	}
 	now := l.s.deps.Now()
-	l.promote(open)
-	open = l.open(open)
+	open = l.current(open)
 	writes := make([]connectors.StockWrite, len(open))
 	for i, t := range open {
 		t.g.attempts++
@@ -256,27 +268,19 @@ func (l *lane) call(ctx context.Context, tasks []*task) error {
 	return err
 }
 
-// promote exchanges targets for newer ones that came since they were picked.
-func (l *lane) promote(tasks []*task) {
-	var done []func()
+// current leaves out the targets for which newer ones came since they were picked: those are
+// looked up and written in the next round, which follows at once.
+func (l *lane) current(tasks []*task) (current []*task) {
 	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
 	for _, t := range tasks {
-		if t.g.next == nil || compare(t.g.next.target.Version, t.it.target.Version) <= 0 {
+		if t.g.next != nil && compare(t.g.next.target.Version, t.it.target.Version) > 0 {
+			t.settled = true
 			continue
 		}
-		done = append(done, t.g.cur.done)
-		t.g.part.pending--
-		l.replace(t.g, *t.g.next)
-		t.it = t.g.cur
-		if t.it.target.Withdrawn {
-			t.settled, t.over, t.remember = true, true, true
-		}
-		t.g.part.wake()
+		current = append(current, t)
 	}
-	l.s.mu.Unlock()
-	for _, f := range done {
-		f()
-	}
+	return current
 }
 
 // commandID names the intent: the same on each attempt at it, after a crash too. What is

@@ -221,12 +221,13 @@ func value(p *int64) any {
 type memory struct {
 	mu      sync.Mutex
 	entries map[string]*Entry
+	tried   map[string]*Entry
 	fail    int
 	stored  func() // after a Store
 	loaded  func() // after the next Load
 }
 
-func newMemory() *memory { return &memory{entries: map[string]*Entry{}} }
+func newMemory() *memory { return &memory{entries: map[string]*Entry{}, tried: map[string]*Entry{}} }
 
 func (m *memory) onStored(f func()) {
 	m.mu.Lock()
@@ -248,11 +249,16 @@ func (m *memory) down() error {
 	return nil
 }
 
-func (m *memory) Load(_ context.Context, account string, listings []string) ([]*Entry, error) {
+func (m *memory) Load(_ context.Context, account string, tries []Try) ([]Known, error) {
 	m.mu.Lock()
-	out := make([]*Entry, len(listings))
-	for i, id := range listings {
-		out[i] = m.entries[account+"/"+id]
+	out := make([]Known, len(tries))
+	for i, t := range tries {
+		key := account + "/" + t.Listing
+		out[i] = Known{Accepted: m.entries[key], Tried: m.tried[key]}
+		if old := m.tried[key]; old == nil || compare(old.Target.Version, t.Entry.Target.Version) < 0 {
+			e := t.Entry
+			m.tried[key] = &e
+		}
 	}
 	err, f := m.down(), m.loaded
 	m.loaded = nil
@@ -311,6 +317,8 @@ type world struct {
 	records []kafka.Record   // everything else
 	done    map[int64]bool   // by offset
 	offered int64            // next offset to be offered
+	owner   int              // grows with each assignment of the partition
+	order   sync.Mutex       // offers of a partition come one after the other
 
 	sink   *Sink
 	cancel context.CancelFunc
@@ -387,7 +395,19 @@ func (w *world) start() {
 		defer close(ended)
 		_ = sink.Run(ctx)
 	}()
+	w.assign()
+}
+
+// assign begins at the committed offset, as a new owner of the partition does: what was done
+// beyond it is not known to him.
+func (w *world) assign() {
 	w.offered = w.low()
+	w.mu.Lock()
+	w.owner++
+	for i := w.offered; i < int64(len(w.log)); i++ {
+		delete(w.done, i)
+	}
+	w.mu.Unlock()
 	w.offer()
 }
 
@@ -405,18 +425,20 @@ func (w *world) low() int64 {
 
 // offer hands over what the log has and was not offered.
 func (w *world) offer() {
+	w.order.Lock()
+	defer w.order.Unlock()
 	w.mu.Lock()
 	var ds []*stream.Delivery
 	for ; w.offered < int64(len(w.log)); w.offered++ {
 		r := w.log[w.offered]
-		sink, calls := w.sink, 0
+		owner, calls := w.owner, 0
 		ds = append(ds, &stream.Delivery{Record: r, Done: func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if calls++; calls > 1 {
 				w.errs = append(w.errs, fmt.Sprintf("Done of offset %d was called twice", r.Offset))
 			}
-			if sink == w.sink {
+			if owner == w.owner {
 				w.done[r.Offset] = true
 			}
 		}})

@@ -76,7 +76,11 @@ func (l *lane) finish(tasks []*task) {
 		switch {
 		case t.over && l.lookAgain(t, now):
 			continue // still busy
-		case t.over, g.next != nil:
+		case t.over && g.repair && g.next == nil && !g.revoked:
+			// A late writer's record came after the outcome was recorded: one more round, which finds
+			// nothing to do but the repair.
+			l.schedule(g, now)
+		case t.over && !(g.repair && g.revoked), g.next != nil:
 			done = append(done, g.cur.done)
 			g.part.pending--
 			if t.over {
@@ -90,6 +94,7 @@ func (l *lane) finish(tasks []*task) {
 			l.replace(g, *g.next)
 			l.schedule(g, l.due(g.cur.target, g.held))
 		case g.revoked && g.verify == "":
+			// Whoever is offered it next finds it done, or does it, and repairs what is to be repaired.
 			g.part.pending--
 			delete(l.listings, g.key)
 		default:

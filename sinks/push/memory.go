@@ -13,11 +13,25 @@ import (
 	"github.com/helloword/crossdock/schemas/event"
 )
 
-// Entry is what is remembered of one listing: the target accepted last, or withdrawn.
+// Entry is one target that is remembered of a listing.
 type Entry struct {
 	Target *event.PushTarget
 	// Offset at which the target's version was last seen in its partition.
 	Offset int64
+}
+
+// Try is a target that is about to be carried out.
+type Try struct {
+	Listing string
+	Entry   Entry
+}
+
+// Known is what is remembered of one listing; each may be nil.
+type Known struct {
+	// Accepted is the target accepted last, or withdrawn: what the platform is believed to show.
+	Accepted *Entry
+	// Tried is the newest target that anybody set out for before, whatever became of it.
+	Tried *Entry
 }
 
 // Write is one entry to be remembered.
@@ -38,13 +52,15 @@ type Race struct {
 // Memory remembers what was accepted, over restarts and for all processes. It never goes back
 // to an older version. Losing it is harmless: listings are read before they are written.
 type Memory interface {
-	// Load returns nil where nothing is remembered.
-	Load(ctx context.Context, account string, listings []string) ([]*Entry, error)
+	// Load returns what is known, and remembers in the same step what is tried now. After a crash
+	// between a call and its record, targets older than the one that was tried are offered again
+	// before it: they must not be written over it.
+	Load(ctx context.Context, account string, tries []Try) ([]Known, error)
 	// Store returns nil where nobody else wrote since Load.
 	Store(ctx context.Context, account string, writes []Write) ([]*Race, error)
 }
 
-// RedisMemory keeps one hash for each account.
+// RedisMemory keeps two hashes for each account: accepted, and tried.
 type RedisMemory struct {
 	client goredis.UniversalClient
 	scope  schemas.Scope
@@ -58,25 +74,55 @@ func NewRedisMemory(client goredis.UniversalClient, scope schemas.Scope, log *sl
 
 func (m *RedisMemory) key(account string) string { return m.scope.Key("push:{" + account + "}") }
 
+// KEYS: accepted, tried. ARGV, for each listing: field, value. Returns both values for each.
+var loadScript = goredis.NewScript(`
+local out = {}
+for i = 1, #ARGV, 2 do
+  local tried = redis.call('HGET', KEYS[2], ARGV[i])
+  out[#out + 1] = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  out[#out + 1] = tried or ''
+  if not tried or string.sub(tried, 1, 39) < string.sub(ARGV[i + 1], 1, 39) then
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
+end
+return out`)
+
 // Load implements Memory.
-func (m *RedisMemory) Load(ctx context.Context, account string, listings []string) ([]*Entry, error) {
-	values, err := m.client.HMGet(ctx, m.key(account), listings...).Result()
+func (m *RedisMemory) Load(ctx context.Context, account string, tries []Try) ([]Known, error) {
+	args := make([]any, 0, 2*len(tries))
+	for _, t := range tries {
+		value, err := encodeEntry(t.Entry)
+		if err != nil {
+			return nil, fmt.Errorf("remembering %s/%s: %w", account, t.Listing, err)
+		}
+		args = append(args, t.Listing, value)
+	}
+	values, err := loadScript.Run(ctx, m.client, []string{m.key(account), m.key(account) + ":tried"}, args...).StringSlice()
+	if err == nil && len(values) != 2*len(tries) {
+		err = fmt.Errorf("%d answers to %d listings", len(values), len(tries))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading what %s accepted: %w", account, err)
 	}
-	entries := make([]*Entry, len(values))
-	for i, v := range values {
-		text, ok := v.(string)
-		if !ok {
-			continue
-		}
-		if entries[i], err = decodeEntry(text); err != nil {
-			// As good as lost: the listing is read before it is written.
-			m.log.Warn("an entry of the push memory is damaged and is not used", "account", account, "listing", listings[i], "err", err)
-			entries[i] = nil
-		}
+	known := make([]Known, len(tries))
+	for i := range known {
+		known[i].Accepted = m.decode(values[2*i], account, tries[i].Listing)
+		known[i].Tried = m.decode(values[2*i+1], account, tries[i].Listing)
 	}
-	return entries, nil
+	return known, nil
+}
+
+func (m *RedisMemory) decode(text, account, listing string) *Entry {
+	if text == "" {
+		return nil
+	}
+	e, err := decodeEntry(text)
+	if err != nil {
+		// As good as lost: the listing is read before it is written.
+		m.log.Warn("an entry of the push memory is damaged and is not used", "account", account, "listing", listing, "err", err)
+		return nil
+	}
+	return e
 }
 
 // KEYS: hash. ARGV, for each listing: field, loaded version or "", value. The version is the

@@ -56,14 +56,20 @@ func TestRedisMemoryBehavesAsTheModel(t *testing.T) {
 			if d := cmp.Diff(text(want), text(got)); d != "" {
 				rt.Fatalf("store (-model +redis):\n%s", d)
 			}
-			a, err := real.Load(ctx, "uk", []string{"a", "b|c", "none"})
+			var tries []Try
+			for _, id := range []string{"a", "b|c", "none"} {
+				v := target("uk", id, 0, 3, true)
+				v.Version = version.Draw(rt, "try")
+				tries = append(tries, Try{Listing: id, Entry: Entry{Target: v, Offset: 7}})
+			}
+			a, err := real.Load(ctx, "uk", tries)
 			if err != nil {
 				rt.Fatal(err)
 			}
-			b, _ := model.Load(ctx, "uk", []string{"a", "b|c", "none"})
+			b, _ := model.Load(ctx, "uk", tries)
 			for i := range a {
-				if entryText(a[i]) != entryText(b[i]) {
-					rt.Fatalf("load %d: got %s, want %s", i, entryText(a[i]), entryText(b[i]))
+				if entryText(a[i].Accepted) != entryText(b[i].Accepted) || entryText(a[i].Tried) != entryText(b[i].Tried) {
+					rt.Fatalf("load %d: got %s, tried %s; want %s, %s", i, entryText(a[i].Accepted), entryText(a[i].Tried), entryText(b[i].Accepted), entryText(b[i].Tried))
 				}
 			}
 		}
@@ -96,10 +102,11 @@ func text(rs []*Race) (out []string) {
 func TestRedisMemoryTakesDamageForNothing(t *testing.T) {
 	ctx := context.Background()
 	m, mini, log := redisMemory(t)
+	try := []Try{{Listing: "a", Entry: Entry{Target: target("uk", "a", 1, 1, true)}}}
 	for _, junk := range []string{"", "x", "1|2|3", versionText(&event.Version{Epoch: 1, Number: 2}) + "|0|"} {
 		mini.HSet(m.key("uk"), "a", junk)
-		got, err := m.Load(ctx, "uk", []string{"a"})
-		if err != nil || got[0] != nil {
+		got, err := m.Load(ctx, "uk", try)
+		if err != nil || got[0].Accepted != nil {
 			t.Errorf("%q: got %v, %v", junk, got, err)
 		}
 	}
@@ -110,7 +117,7 @@ func TestRedisMemoryTakesDamageForNothing(t *testing.T) {
 		t.Errorf("key %s", m.key("uk"))
 	}
 	mini.Close()
-	if _, err := m.Load(ctx, "uk", []string{"a"}); err == nil {
+	if _, err := m.Load(ctx, "uk", try); err == nil {
 		t.Error("a dead Redis was not noticed")
 	}
 	if _, err := m.Store(ctx, "uk", []Write{{Listing: "a", Entry: Entry{Target: target("uk", "a", 1, 1, true)}}}); err == nil {

@@ -157,8 +157,7 @@ func play(w *world, script []step) []string {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			w.sink.Revoke(ctx, "push.targets.v1", 0)
 			cancel()
-			w.offered = w.low()
-			w.offer()
+			w.assign()
 		}
 	}
 	w.memory.afterLoad(nil)

@@ -19,7 +19,7 @@ func TestRedisMemoryOnRedis(t *testing.T) {
 	defer c.Close()
 	m := NewRedisMemory(c, testScope, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	account := rand.Text()
-	defer c.Del(ctx, m.key(account))
+	defer c.Del(ctx, m.key(account), m.key(account)+":tried")
 	var loaded *Entry
 	for i, x := range []struct {
 		version, loaded int64
@@ -45,13 +45,17 @@ func TestRedisMemoryOnRedis(t *testing.T) {
 		if got != x.want {
 			t.Errorf("write %d: got race %q, want %q", i, got, x.want)
 		}
-		entries, err := m.Load(ctx, account, []string{"a"})
-		if err != nil || entries[0] == nil {
-			t.Fatal(entries, err)
+		known, err := m.Load(ctx, account, []Try{{Listing: "a", Entry: w.Entry}})
+		if err != nil || known[0].Accepted == nil {
+			t.Fatal(known, err)
 		}
-		if loaded != nil && compare(entries[0].Target.Version, loaded.Target.Version) < 0 {
+		if loaded != nil && compare(known[0].Accepted.Target.Version, loaded.Target.Version) < 0 {
 			t.Errorf("write %d: the memory went back", i)
 		}
-		loaded = entries[0]
+		loaded = known[0].Accepted
+	}
+	known, err := m.Load(ctx, account, []Try{{Listing: "a", Entry: Entry{Target: target(account, "a", 1, 1, true)}}})
+	if err != nil || known[0].Tried.Target.Version.Number != 11 {
+		t.Errorf("tried: got %+v, %v; want v11", known, err)
 	}
 }

@@ -133,60 +133,75 @@ func (s *Sink) Run(ctx context.Context) error {
 // Offer implements stream.Executor. It blocks while a partition holds PendingPerPartition
 // targets, and while Kafka takes no dead letter.
 func (s *Sink) Offer(ctx context.Context, ds []*stream.Delivery) error {
+	held := make([]arrival, 0, len(ds))
 	for _, d := range ds {
 		t, err := decodeTarget(d.Record)
-		if err != nil {
+		switch {
+		case err != nil:
 			if err := s.bury(ctx, d.Record, err); err != nil {
 				return err
 			}
 			d.Done()
-			continue
-		}
-		if t == nil { // the key was deleted: nothing is decided by that
+		case t == nil: // the key was deleted: nothing is decided by that
 			d.Done()
-			continue
-		}
-		ok, err := s.accept(ctx, t, d)
-		if !ok {
-			return err
+		default:
+			held = append(held, arrival{d, t})
 		}
 	}
-	return nil
+	if len(held) == 0 {
+		return nil
+	}
+	return s.accept(ctx, held)
 }
 
-// accept holds one target. It is false when the partition was revoked meanwhile, or ctx ended.
-func (s *Sink) accept(ctx context.Context, t *event.PushTarget, d *stream.Delivery) (bool, error) {
-	id := partitionID{d.Topic.Name, d.Partition}
+type arrival struct {
+	d      *stream.Delivery
+	target *event.PushTarget
+}
+
+// accept holds targets of one partition, all in one step if there is room, so that of those
+// that come together only the newest of a listing is ever begun. It gives up without an error
+// when the partition is revoked meanwhile.
+func (s *Sink) accept(ctx context.Context, held []arrival) error {
+	id := partitionID{held[0].d.Topic.Name, held[0].d.Partition}
+	var done []func()
+	defer func() {
+		for _, f := range done {
+			f()
+		}
+	}()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	p := s.partitions[id]
 	if p == nil {
 		p = &partition{}
 		s.partitions[id] = p
 	}
-	for epoch := p.epoch; p.pending >= s.cfg().PendingPerPartition; {
-		changed := p.wait()
-		s.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return false, fmt.Errorf("holding the target of %s/%s: %w", t.Account, t.ListingId, ctx.Err())
-		case <-changed:
-		}
-		s.mu.Lock()
-		if p.epoch != epoch {
+	epoch := p.epoch
+	for _, a := range held {
+		for p.pending >= s.cfg().PendingPerPartition {
+			changed := p.wait()
 			s.mu.Unlock()
-			return false, nil
+			select {
+			case <-ctx.Done():
+				s.mu.Lock()
+				return fmt.Errorf("holding the target of %s/%s: %w", a.target.Account, a.target.ListingId, ctx.Err())
+			case <-changed:
+			}
+			s.mu.Lock()
+			if p.epoch != epoch {
+				return nil
+			}
 		}
+		l := s.lanes[a.target.Account]
+		if l == nil {
+			l = s.nobody
+		}
+		done = append(done, l.add(p, item{
+			target: a.target, offset: a.d.Offset, trace: bytes.Clone(a.d.Header(schemas.HeaderTrace)), done: a.d.Done,
+		})...)
 	}
-	l := s.lanes[t.Account]
-	if l == nil {
-		l = s.nobody
-	}
-	done := l.add(p, item{target: t, offset: d.Offset, trace: bytes.Clone(d.Header(schemas.HeaderTrace)), done: d.Done})
-	s.mu.Unlock()
-	for _, f := range done {
-		f()
-	}
-	return true, nil
+	return nil
 }
 
 // Revoke implements stream.Executor.

@@ -357,6 +357,48 @@ func TestLateWriters(t *testing.T) {
 		same(w.t, "versions in the topic", []int64{5, 3, 5, 9, 8, 9}, last)
 		same(w.t, "effects", map[string][]int64{"a": {5}, "b": {9}}, w.shops["uk"].applied)
 	})
+	run(t, "a late writer's record that comes while the outcome is recorded", func(w *world) {
+		w.start()
+		w.memory.onStored(func() {
+			w.memory.onStored(nil)
+			w.decide(target("uk", "a", 3, 3, true))
+		})
+		w.decide(target("uk", "a", 5, 5, true))
+		synctest.Wait()
+		w.offer()
+		synctest.Wait()
+		last, _ := decodeTarget(w.log[len(w.log)-1])
+		same(w.t, "last record", int64(5), last.Version.Number)
+		same(w.t, "effects", []int64{5}, w.shops["uk"].applied["a"])
+		w.allDone()
+	})
+	run(t, "killed after the effect, an older target offered again is not written over it", func(w *world) {
+		w.start()
+		w.decide(target("de", "x", 1, 1, false)) // holds the offset back
+		w.shops["uk"].hook(nil, func() {
+			w.shops["uk"].hook(nil, nil)
+			w.cancel()
+		})
+		cfg := w.cfg
+		cfg.DrainTimeout = 0
+		if err := w.sink.Reload(cfg); err != nil {
+			w.t.Fatal(err)
+		}
+		w.onPublish(func() error { return context.Canceled })
+		w.decide(target("uk", "a", 2, 6, true), target("uk", "a", 3, 5, true))
+		<-w.ended
+		w.onPublish(nil)
+		same(w.t, "committed", int64(0), w.low())
+		log := w.log
+		w.log = log[:2] // the newest is fetched only later
+		w.start()
+		pass(time.Minute)
+		w.log = log
+		w.offer()
+		pass(time.Minute)
+		same(w.t, "effects", []int64{5}, w.shops["uk"].applied["a"])
+		w.allDone()
+	})
 	run(t, "offered again after a restart is no late writer", func(w *world) {
 		w.start()
 		w.decide(target("uk", "a", 1, 5, true), target("uk", "a", 2, 4, true))
@@ -449,8 +491,7 @@ func TestRevoke(t *testing.T) {
 		pass(time.Minute)
 		same(w.t, "effects", map[string][]int64{"a": {5}}, s.applied)
 		// Given back, everything is offered again.
-		w.offered = w.low()
-		w.offer()
+		w.assign()
 		pass(time.Minute)
 		same(w.t, "effects", map[string][]int64{"a": {5, 4}, "b": {6}}, s.applied)
 		w.allDone()
