@@ -12,11 +12,12 @@ import (
 
 // cursor is the state between two polls.
 type cursor struct {
-	// Until: everything that changed up to here has been emitted.
+	// Until: everything that changed up to here has been emitted. It never goes back.
 	Until time.Time `json:"until"`
-	// Resume: the last poll stopped in the middle; the next goes on exactly here. With the
-	// overlap again, a poll that is cut short within the overlap would never get on.
-	Resume bool `json:"resume,omitempty"`
+	// Resume: the last poll stopped in the middle, and the next goes on exactly here, which
+	// may lie before Until while the overlap is read again. Beginning with the overlap once
+	// more, a poll that is cut short within it would never get on.
+	Resume *time.Time `json:"resume,omitempty"`
 }
 
 func readCursor(req connectors.PollRequest) (c cursor, from time.Time, err error) {
@@ -26,8 +27,11 @@ func readCursor(req connectors.PollRequest) (c cursor, from time.Time, err error
 	if err := json.Unmarshal(req.Cursor, &c); err != nil {
 		return c, from, fmt.Errorf("%w: the stored cursor %q cannot be read: delete it to begin from start", connectors.ErrPermanent, clip(string(req.Cursor)))
 	}
-	if c.Resume || c.Until.IsZero() {
-		return c, c.Until, nil
+	if c.Resume != nil {
+		return c, *c.Resume, nil
+	}
+	if c.Until.IsZero() {
+		return c, from, nil
 	}
 	return c, c.Until.Add(-req.Overlap), nil
 }
@@ -35,9 +39,9 @@ func readCursor(req connectors.PollRequest) (c cursor, from time.Time, err error
 func (c cursor) result(res connectors.PollResult) connectors.PollResult {
 	b, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // a time and a bool
+		panic(err) // two times
 	}
-	res.Cursor, res.More, res.Watermark = b, c.Resume, c.Until
+	res.Cursor, res.More, res.Watermark = b, c.Resume != nil, c.Until
 	return res
 }
 
@@ -151,7 +155,10 @@ func (c *client) window(ctx context.Context, req connectors.PollRequest, l listi
 			after = page.cursor
 		}
 		if !done && after == nil && res.Pages >= c.cfg.MaxPages && last.After(begin) {
-			return cursor{Until: last, Resume: true}.result(res), nil
+			if last.After(state.Until) {
+				state.Until = last
+			}
+			return cursor{Until: state.Until, Resume: &last}.result(res), nil
 		}
 	}
 	// The whole window was read, so that its end is the new begin, by the server's clock.
