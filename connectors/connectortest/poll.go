@@ -16,6 +16,9 @@ type PollWorld struct {
 	// Change changes one object, a new one or another one of those there are (n is a random
 	// number to choose by), and says which, and what a record shows of it from then on.
 	Change func(n int) (object, version string)
+	// Late is Change for one that took effect up to a minute before it could be seen; nil
+	// where the platform cannot be made to.
+	Late func(n int) (object, version string)
 	// Version is what a record shows.
 	Version func(raw connectors.Raw) string
 	// Advance moves the platform's clock.
@@ -39,7 +42,11 @@ func poll(r reporter, s Suite, w PollWorld) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	want, got := map[string]string{}, map[string]string{}
 	change := func() {
-		object, version := w.Change(int(rng.Uint32() >> 1))
+		how := w.Change
+		if w.Late != nil && rng.IntN(5) == 0 {
+			how = w.Late
+		}
+		object, version := how(int(rng.Uint32() >> 1))
 		want[object] = version
 	}
 	var cursor json.RawMessage

@@ -94,8 +94,9 @@ func truncated(r reporter, s Suite, rec Record) {
 	}
 }
 
-// translated translates and encodes; a panic becomes an error.
+// translated translates a copy and encodes; a panic becomes an error.
 func translated(s Suite, rec connectors.Record) (b []byte, err error) {
+	rec.Body = bytes.Clone(rec.Body)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
