@@ -62,7 +62,7 @@ type lister struct {
 }
 
 // desc is how client_golang prints a description; it offers no other way to read one.
-var desc = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "((?:[^"\\]|\\.)*)", constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
+var desc = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "((?:[^"\\]|\\.)*)"(?:, unit: "[^"]*")?, constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
 
 func (l *lister) Register(c prometheus.Collector) error {
 	ch := make(chan *prometheus.Desc, 64)
@@ -86,7 +86,7 @@ func (l *lister) Register(c prometheus.Collector) error {
 
 func (l *lister) MustRegister(cs ...prometheus.Collector) {
 	for _, c := range cs {
-		l.err = l.Register(c)
+		_ = l.Register(c) // it keeps its error itself
 	}
 }
 
