@@ -99,7 +99,7 @@ func (c *client) read(ctx context.Context, d *document, vars any, p connectors.P
 		if a, err = c.send(ctx, d, vars, p); err == nil {
 			return a, nil
 		}
-		pause := time.Duration(0)
+		var pause time.Duration
 		var retry *connectors.RetryAfterError
 		var passing *passingError
 		switch {

@@ -116,7 +116,7 @@ func TestTLS(t *testing.T) {
 	}
 	start := func(max uint16) *httptest.Server {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: max} //nolint:gosec // the old server that is refused
+		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: max}
 		s.Config.ErrorLog = nil
 		s.StartTLS()
 		t.Cleanup(s.Close)

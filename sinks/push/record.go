@@ -65,7 +65,7 @@ func (l *lane) persist(ctx context.Context, what string, do func() error) bool {
 			return false
 		}
 		if n&(n-1) == 0 {
-			l.s.deps.Log.Warn(what+" failed and is tried again", "account", l.account, "failures", n, "err", err)
+			l.s.deps.Log.Warn("a step failed and is tried again", "step", what, "account", l.account, "failures", n, "err", err)
 		}
 		if sleep(ctx, backoff(l.s.cfg(), n)) != nil {
 			return false
