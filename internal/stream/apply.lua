@@ -5,11 +5,11 @@
 -- ARGV: base, last, number of tables, lifetime of marks (ms);
 --       per table: number of sets, number of deletes, (id, value)*, id*;
 --       number of marks, (current prefix, previous prefix, bucket, field, coordinate)*.
--- Answer: {applied 0|1, watermark found, a '1' (emit) or '0' (duplicate) per mark}.
+-- Answer: {applied 0|1, watermark found, the numbers of the marks that are duplicates}.
 local base, last = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wm = tonumber(redis.call('GET', KEYS[1]) or '-1')
 if wm ~= base then
-  return {0, wm, ''}
+  return {0, wm, {}}
 end
 local tables, life = tonumber(ARGV[3]), ARGV[4]
 local at = 5
@@ -32,7 +32,7 @@ for t = 1, tables do
 end
 local marks = tonumber(ARGV[at])
 at = at + 1
-local verdicts = {}
+local duplicates = {}
 for m = 1, marks do
   local bucket, field, coord = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local current = KEYS[tonumber(ARGV[at])] .. bucket
@@ -44,10 +44,12 @@ for m = 1, marks do
       redis.call('PEXPIRE', current, life)
     end
   end
-  verdicts[m] = (known and known ~= coord) and '0' or '1'
+  if known and known ~= coord then
+    duplicates[#duplicates + 1] = m
+  end
   at = at + 5
 end
 if last > base then
   redis.call('SET', KEYS[1], ARGV[2])
 end
-return {1, wm, table.concat(verdicts)}
+return {1, wm, duplicates}

@@ -163,13 +163,21 @@ func (s *redisStore) apply(ctx context.Context, p partition, r *applyRequest) (a
 	}
 	applied, _ := v[0].(int64)
 	wm, _ := v[1].(int64)
-	verdicts, _ := v[2].(string)
-	a := applyAnswer{watermark: wm, applied: applied == 1, emit: make([]bool, len(verdicts))}
-	for i := range len(verdicts) {
-		a.emit[i] = verdicts[i] == '1'
+	duplicates, _ := v[2].([]any)
+	a := applyAnswer{watermark: wm, applied: applied == 1}
+	if !a.applied {
+		return a, nil
 	}
-	if a.applied && len(a.emit) != len(r.marks) {
-		return applyAnswer{}, fmt.Errorf("applying a batch to %s: %d verdicts for %d marks", p, len(a.emit), len(r.marks))
+	a.emit = make([]bool, len(r.marks))
+	for i := range a.emit {
+		a.emit[i] = true
+	}
+	for _, d := range duplicates {
+		n, _ := d.(int64)
+		if n < 1 || n > int64(len(a.emit)) {
+			return applyAnswer{}, fmt.Errorf("applying a batch to %s: a verdict on mark %v of %d", p, d, len(a.emit))
+		}
+		a.emit[n-1] = false
 	}
 	return a, nil
 }

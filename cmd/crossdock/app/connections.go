@@ -1,8 +1,9 @@
 package app
 
 import (
+	"context"
 	"fmt"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/helloword/crossdock/cmd/crossdock/config"
@@ -78,15 +79,36 @@ func (a *App) openConnections() error {
 	return nil
 }
 
-// tokens opens the store of rotating tokens, when there is one.
+// tokens opens the store of tokens: sealed files, or memory when no folder is named, which is
+// enough for tokens that can be asked for again (the configuration refuses others then).
 func (a *App) tokens() (connectors.TokenStore, error) {
 	t := a.Config.Tokens
+	leases := xredis.Leases{Client: a.Redis, Owner: a.owner}
 	if t.Dir == "" {
-		return nil, nil
+		return xredis.NewTokenStore(&memoryTokens{values: make(map[string][]byte)}, leases, a.Scope.Key(""), a.Log), nil
 	}
-	keeper, err := xredis.NewFileTokens(t.Dir, strings.TrimSuffix(a.Scope.Key(""), "."), t.Key)
+	keeper, err := xredis.NewFileTokens(t.Dir, a.Scope.Key(""), t.Key)
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
-	return xredis.NewTokenStore(keeper, xredis.Leases{Client: a.Redis, Owner: a.owner}, a.Scope.Key(""), a.Log), nil
+	return xredis.NewTokenStore(keeper, leases, a.Scope.Key(""), a.Log), nil
+}
+
+// memoryTokens keeps tokens for as long as the process lives.
+type memoryTokens struct {
+	mu     sync.Mutex
+	values map[string][]byte
+}
+
+func (m *memoryTokens) Load(_ context.Context, name string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.values[name], nil
+}
+
+func (m *memoryTokens) Save(_ context.Context, name string, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values[name] = append([]byte(nil), value...)
+	return nil
 }

@@ -460,6 +460,9 @@ func (c *Config) connection(name string) error {
 	if n.AllowHTTP && c.Environment == schemas.Production {
 		return errors.New("allow_loopback is for the test environment only")
 	}
+	if n.Shopify != nil && n.Shopify.Auth == shopify.AuthOfflineToken && c.Tokens.Dir == "" {
+		return errors.New("shopify: auth offline_token needs tokens.dir: a rotated token that is lost cannot be asked for again")
+	}
 	type section struct {
 		name string
 		set  bool
