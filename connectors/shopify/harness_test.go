@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -234,3 +235,19 @@ var home = &simulator.Address{
 }
 
 func stringID(id int64) string { return strconv.FormatInt(id, 10) }
+
+// before calls f before a document of that name is answered.
+func before(next http.Handler, name string, f func()) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if bytes.Contains(body, []byte(`"operationName":"`+name+`"`)) {
+			f()
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
+}
