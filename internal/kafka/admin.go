@@ -19,8 +19,14 @@ import (
 // ErrNoTopic: the topic is not there.
 var ErrNoTopic = errors.New("no such topic")
 
+// list asks the brokers themselves: what the client remembers may be older than a topic that
+// was made, widened or recreated a moment ago.
+func (c *Client) list(ctx context.Context, full ...string) (kadm.TopicDetails, error) {
+	return kadm.NewClient(c.Client).ListTopics(kadm.WithAuthorizedOps(ctx), full...)
+}
+
 func (c *Client) ask(ctx context.Context, full string) (int32, error) {
-	details, err := kadm.NewClient(c.Client).ListTopics(ctx, full)
+	details, err := c.list(ctx, full)
 	if err != nil {
 		return 0, fmt.Errorf("asking for topic %s: %w", full, err)
 	}
@@ -38,7 +44,7 @@ func (c *Client) ask(ctx context.Context, full string) (int32, error) {
 // another one, and its offsets mean other records.
 func (c *Client) TopicID(ctx context.Context, t schemas.Topic) (id string, partitions int32, err error) {
 	full := c.scope.Topic(t)
-	details, err := kadm.NewClient(c.Client).ListTopics(ctx, full)
+	details, err := c.list(ctx, full)
 	if err != nil {
 		return "", 0, fmt.Errorf("asking for topic %s: %w", full, err)
 	}
@@ -121,7 +127,7 @@ func (c *Client) plan(ctx context.Context, topics []schemas.Topic, l Layout) ([]
 	for i, t := range topics {
 		names[i] = c.scope.Topic(t)
 	}
-	details, err := adm.ListTopics(ctx, names...)
+	details, err := c.list(ctx, names...)
 	if err != nil {
 		return nil, fmt.Errorf("listing topics: %w", err)
 	}
@@ -171,7 +177,8 @@ func (c *Client) plan(ctx context.Context, topics []schemas.Topic, l Layout) ([]
 		}
 		diff := make(map[string]string)
 		for k, v := range want {
-			if have[k] != v {
+			// A setting that the broker does not report is one that it does not have.
+			if now, reported := have[k]; reported && now != v {
 				diff[k] = v
 			}
 		}
@@ -222,7 +229,7 @@ func width(full string, t schemas.Topic, now, want int32) step {
 func settings(t schemas.Topic, l Layout) map[string]string {
 	m := map[string]string{
 		"cleanup.policy":    string(t.Cleanup),
-		"max.message.bytes": strconv.Itoa(8 << 20),
+		"max.message.bytes": strconv.Itoa(maxMessageBytes),
 	}
 	if l.MinInSync > 0 {
 		m["min.insync.replicas"] = strconv.Itoa(l.MinInSync)
@@ -260,4 +267,26 @@ func (l clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 		at = slog.LevelError
 	}
 	l.log.Log(context.Background(), at, "kafka client: "+msg, keyvals...)
+}
+
+// Version guesses the cluster's version from what it can do; ok says that it is 4.0 or newer.
+func (c *Client) Version(ctx context.Context) (text string, ok bool, err error) {
+	vs, err := kadm.NewClient(c.Client).ApiVersions(ctx)
+	if err != nil {
+		return "", false, fmt.Errorf("asking for API versions: %w", err)
+	}
+	ok = len(vs) > 0
+	for _, v := range vs {
+		if v.Err != nil {
+			return "", false, fmt.Errorf("asking broker %d for API versions: %w", v.NodeID, v.Err)
+		}
+		text = v.VersionGuess()
+		// KIP-848 heartbeats (68) and no API below the 4.0 baseline: Produce (0) begins at 3.
+		_, groups := v.KeyMaxVersion(68)
+		min, _ := v.KeyMinVersion(0)
+		if !groups || min < 3 {
+			ok = false
+		}
+	}
+	return text, ok, nil
 }

@@ -68,6 +68,10 @@ func (c Config) Validate() error {
 	return nil
 }
 
+// maxMessageBytes is what one record may have, with all that belongs to it: the topics are
+// made to take it, so producers must not refuse it.
+const maxMessageBytes = 8 << 20
+
 // Options are the client options of the connection itself.
 func (c Config) Options(log *slog.Logger) ([]kgo.Opt, error) {
 	if err := c.Validate(); err != nil {
@@ -87,7 +91,7 @@ func (c Config) Options(log *slog.Logger) ([]kgo.Opt, error) {
 		kgo.ProducerLinger(2 * time.Millisecond),
 		kgo.MaxBufferedRecords(200_000),
 		kgo.MaxBufferedBytes(128 << 20),
-		kgo.ProducerBatchMaxBytes(1 << 20),
+		kgo.ProducerBatchMaxBytes(maxMessageBytes),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
 	if c.TLS.Enabled {

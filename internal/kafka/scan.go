@@ -43,66 +43,45 @@ func Scan(ctx context.Context, cfg Config, scope schemas.Scope, log *slog.Logger
 		return err
 	}
 	defer c.Close()
-	adm := kadm.NewClient(c.Client)
 	byName := make(map[string]schemas.Topic)
 	var names []string
 	for _, t := range topics {
 		byName[scope.Topic(t)] = t
 		names = append(names, scope.Topic(t))
 	}
-	ends, err := adm.ListEndOffsets(ctx, names...)
-	if err != nil {
-		return fmt.Errorf("asking for the ends of topics: %w", err)
-	}
-	starts, err := adm.ListStartOffsets(ctx, names...)
-	if err != nil {
-		return fmt.Errorf("asking for the starts of topics: %w", err)
-	}
+	start := make(map[string]map[int32]int64)
 	if !from.IsZero() {
-		after, err := adm.ListOffsetsAfterMilli(ctx, from.UnixMilli(), names...)
+		after, err := kadm.NewClient(c.Client).ListOffsetsAfterMilli(ctx, from.UnixMilli(), names...)
 		if err != nil {
 			return fmt.Errorf("asking for offsets at %s: %w", from.Format(time.RFC3339), err)
 		}
-		starts = after
+		after.Each(func(o kadm.ListedOffset) {
+			if start[o.Topic] == nil {
+				start[o.Topic] = make(map[int32]int64)
+			}
+			start[o.Topic][o.Partition] = o.Offset
+		})
 	}
-	// left[topic][partition] is the end that is still ahead.
-	left := make(map[string]map[int32]int64)
-	assign := make(map[string]map[int32]kgo.Offset)
-	ends.Each(func(e kadm.ListedOffset) {
-		s, ok := starts.Lookup(e.Topic, e.Partition)
-		if e.Err != nil || !ok || s.Err != nil || s.Offset >= e.Offset {
-			return
-		}
-		if left[e.Topic] == nil {
-			left[e.Topic] = make(map[int32]int64)
-			assign[e.Topic] = make(map[int32]kgo.Offset)
-		}
-		left[e.Topic][e.Partition] = e.Offset
-		assign[e.Topic][e.Partition] = kgo.NewOffset().At(s.Offset)
-	})
-	if len(left) == 0 {
+	tail, err := c.NewTail(ctx, start, names...)
+	if err != nil {
+		return err
+	}
+	if tail.Reached() {
 		return nil
 	}
-	reader, err := Open(cfg, scope, log, kgo.ConsumePartitions(assign), kgo.FetchMaxWait(200*time.Millisecond))
+	reader, err := Open(cfg, scope, log, kgo.ConsumePartitions(tail.Offsets()), kgo.FetchMaxWait(200*time.Millisecond))
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	for len(left) > 0 {
-		fetches := reader.PollRecords(ctx, 10_000)
-		if err := ctx.Err(); err != nil {
+	for !tail.Reached() {
+		fetches, err := pollFor(ctx, reader, time.Second/2)
+		if err != nil {
 			return err
 		}
-		var failed error
-		fetches.EachError(func(topic string, p int32, err error) {
-			failed = errors.Join(failed, fmt.Errorf("reading %s/%d: %w", topic, p, err))
-		})
-		if failed != nil {
-			return failed
-		}
 		fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
-			end, ok := left[fp.Topic][fp.Partition]
-			if !ok || failed != nil {
+			end, ahead := tail.End(fp.Topic, fp.Partition)
+			if !ahead || err != nil {
 				return
 			}
 			for _, r := range fp.Records {
@@ -116,36 +95,41 @@ func Scan(ctx context.Context, cfg Config, scope schemas.Scope, log *slog.Logger
 				for _, h := range r.Headers {
 					s.Headers = append(s.Headers, Header{h.Key, h.Value})
 				}
-				if failed = f(&s); failed != nil {
+				if err = f(&s); err != nil {
 					return
 				}
 			}
-		})
-		if failed != nil {
-			return failed
-		}
-		// Compaction can leave holes up to the end: the position tells, not the last record.
-		at := make(map[string]map[int32]int64)
-		fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
 			if n := len(fp.Records); n > 0 {
-				if at[fp.Topic] == nil {
-					at[fp.Topic] = make(map[int32]int64)
-				}
-				at[fp.Topic][fp.Partition] = fp.Records[n-1].Offset + 1
+				tail.Saw(fp.Topic, fp.Partition, fp.Records[n-1].Offset)
 			}
 		})
-		for topic, parts := range at {
-			for p, next := range parts {
-				if next >= left[topic][p] {
-					delete(left[topic], p)
-				}
-			}
-			if len(left[topic]) == 0 {
-				delete(left, topic)
+		if err != nil {
+			return err
+		}
+		if fetches.NumRecords() == 0 {
+			if err := tail.Ask(ctx); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// pollFor polls for a while; that nothing came is no error.
+func pollFor(ctx context.Context, c *Client, patience time.Duration) (kgo.Fetches, error) {
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	fetches := c.PollRecords(short, 10_000)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var failed error
+	fetches.EachError(func(topic string, p int32, err error) {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			failed = errors.Join(failed, fmt.Errorf("reading %s/%d: %w", topic, p, err))
+		}
+	})
+	return fetches, failed
 }
 
 // Progress is where a consumer group stands on one partition.
@@ -164,7 +148,10 @@ func (c *Client) Lag(ctx context.Context, group string, topics []schemas.Topic) 
 		names[i] = c.scope.Topic(t)
 	}
 	committed, err := adm.FetchOffsets(ctx, c.scope.Group(group))
-	if err != nil {
+	if err == nil {
+		err = committed.Error()
+	}
+	if err != nil && !absent(err) { // a group that never committed is not there
 		return nil, fmt.Errorf("asking for the offsets of group %s: %w", group, err)
 	}
 	ends, err := adm.ListEndOffsets(ctx, names...)
@@ -229,17 +216,37 @@ func (c *Client) ResetGroup(ctx context.Context, group string, topics []schemas.
 	return done, nil
 }
 
-// Idle reports an error while a group has members.
+// Idle reports an error while a group has members, of either protocol.
 func (c *Client) Idle(ctx context.Context, group string) error {
 	full := c.scope.Group(group)
-	described, err := kadm.NewClient(c.Client).DescribeGroups(ctx, full)
+	adm := kadm.NewClient(c.Client)
+	described, err := adm.DescribeGroups(ctx, full)
 	if err != nil {
 		return fmt.Errorf("describing group %s: %w", full, err)
 	}
-	if d, ok := described[full]; ok && len(d.Members) > 0 {
-		return fmt.Errorf("group %s has %d members: stop them first", full, len(d.Members))
+	d := described[full]
+	members := len(d.Members)
+	if d.Err != nil && !absent(d.Err) {
+		return fmt.Errorf("describing group %s: %w", full, d.Err)
+	}
+	// A group of the new protocol is no group to the old question. Brokers that do not know
+	// the new one have no such groups.
+	next, err := adm.DescribeConsumerGroups(ctx, full)
+	if err != nil && !absent(err) {
+		return fmt.Errorf("describing group %s: %w", full, err)
+	}
+	n := next[full]
+	if n.Err != nil && !absent(n.Err) {
+		return fmt.Errorf("describing group %s: %w", full, n.Err)
+	}
+	if members = max(members, len(n.Members)); members > 0 {
+		return fmt.Errorf("group %s has %d members: stop them first", full, members)
 	}
 	return nil
+}
+
+func absent(err error) bool {
+	return errors.Is(err, kerr.GroupIDNotFound) || errors.Is(err, kerr.UnsupportedVersion)
 }
 
 // ForgetGroup deletes a group that has no members: its next member begins at the beginning.
