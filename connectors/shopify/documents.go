@@ -51,7 +51,9 @@ const fragmentFulfilmentLine = `{ quantity lineItem { id } }`
 
 // fragmentOrder is an order as the translator reads it. $nested is the page size of what
 // stands inside: what does not fit is fetched by the documents of the single parts. Pages
-// are small because a query is charged in advance for all that could come.
+// are small because a query is charged in advance for all that could come. The parts whose
+// rest is not fetched (discounts, shipping lines, payments) tell their pageInfo as well: an
+// order that has more of them is refused by the translator, and never cut silently.
 const fragmentOrder = `{
 	id name updatedAt createdAt processedAt cancelledAt closedAt cancelReason test
 	displayFinancialStatus currencyCode presentmentCurrencyCode taxesIncluded
@@ -70,18 +72,18 @@ const fragmentOrder = `{
 		... on AutomaticDiscountApplication { title }
 		... on ManualDiscountApplication { title }
 		... on ScriptDiscountApplication { title }
-	} }
+	} ` + fragmentPage + ` }
 	shippingLines(first: 5) { nodes {
 		id code title originalPriceSet { shopMoney { amount } }
 		` + fragmentAllocations + `
 		` + fragmentTaxes + `
-	} }
+	} ` + fragmentPage + ` }
 	lineItems(first: $nested) { nodes ` + fragmentLine + ` ` + fragmentPage + ` }
 	fulfillments { id status fulfillmentLineItems(first: $nested) { nodes ` + fragmentFulfilmentLine + ` ` + fragmentPage + ` } }
 	refunds {
 		id createdAt processedAt note
-		transactions(first: 10) { nodes { kind status amountSet { shopMoney { amount } } } }
-		refundShippingLines(first: 5) { nodes { subtotalAmountSet { shopMoney { amount } } taxAmountSet { shopMoney { amount } } } }
+		transactions(first: 10) { nodes { kind status amountSet { shopMoney { amount } } } ` + fragmentPage + ` }
+		refundShippingLines(first: 5) { nodes { subtotalAmountSet { shopMoney { amount } } taxAmountSet { shopMoney { amount } } } ` + fragmentPage + ` }
 		refundLineItems(first: $nested) { nodes ` + fragmentRefundLine + ` ` + fragmentPage + ` }
 	}
 }`

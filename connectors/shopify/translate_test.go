@@ -264,6 +264,10 @@ func TestIncompletePagesAreRefused(t *testing.T) {
 	if _, err := translate(t, formatGraphOrder, `{"order":`+node+`,"pages":[`+page+`]}`); err != nil {
 		t.Errorf("all pages are there: %v", err)
 	}
+	more := strings.Replace(node, `"lineItems"`, `"shippingLines":{"nodes":[],"pageInfo":{"hasNextPage":true,"endCursor":"x"}},"lineItems"`, 1)
+	if _, err := translate(t, formatGraphOrder, `{"order":`+more+`,"pages":[`+page+`]}`); !errors.Is(err, connectors.ErrMalformed) {
+		t.Errorf("shipping lines were cut off: %v", err)
+	}
 }
 
 func FuzzTranslate(f *testing.F) {
