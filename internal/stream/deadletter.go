@@ -16,14 +16,14 @@ var ErrUnknownVersion = errors.New("unknown event version")
 // Coded is an error that brings its own dead-letter code.
 type Coded interface{ DeadLetterCode() string }
 
-// deadLetter is a record's way out of the line: its bytes untouched, the reason in a header.
-func deadLetter(stage, appVersion string, r *Record, why error) (Output, error) {
+// newDeadLetter says why a record cannot be handled.
+func newDeadLetter(stage, appVersion string, r *Record, why error) *event.DeadLetter {
 	attempt := int64(1)
 	d := &event.DeadLetter{
-		Stage: stage, Code: deadLetterCode(why), Reason: clip(why.Error(), 1000),
+		Stage: stage, Code: deadLetterCode(why), Reason: clip(strings.ToValidUTF8(why.Error(), "\ufffd"), 1000),
 		Topic: r.Topic.Name, Partition: r.Partition, Offset: r.Offset, TimestampMs: r.TimestampMs,
 		AppVersion: appVersion,
-		Connector:  string(r.Header(schemas.HeaderConnector)), Account: string(r.Header(schemas.HeaderAccount)),
+		Connector:  text(r.Header(schemas.HeaderConnector)), Account: text(r.Header(schemas.HeaderAccount)),
 		// The record's own time: handling it again gives the same dead letter.
 		FailedMs: r.TimestampMs,
 	}
@@ -33,10 +33,13 @@ func deadLetter(stage, appVersion string, r *Record, why error) (Output, error) 
 		}
 	}
 	d.Attempt = attempt
-	b, err := d.MarshalVTStrict()
-	if err != nil {
-		return Output{}, fmt.Errorf("encoding the dead letter of %s/%d@%d: %w", r.Topic.Name, r.Partition, r.Offset, err)
-	}
+	return d
+}
+
+// deadLetterOf is a record's way out of the line: its bytes untouched, the reason in a header.
+func deadLetterOf(stage string, r *Record, d *event.DeadLetter) Output {
+	// A message of plain fields with valid text always encodes.
+	b, _ := d.MarshalVTStrict()
 	o := Output{Topic: schemas.DeadLetters(stage), Key: clone(r.Key), Bytes: clone(r.Value)}
 	for _, h := range r.Headers {
 		if h.Key != schemas.HeaderDeadLetter {
@@ -44,7 +47,7 @@ func deadLetter(stage, appVersion string, r *Record, why error) (Output, error) 
 		}
 	}
 	o.Headers = append(o.Headers, Header{schemas.HeaderDeadLetter, b})
-	return o, nil
+	return o
 }
 
 func deadLetterCode(err error) string {
@@ -80,6 +83,9 @@ func clone(b []byte) []byte {
 	}
 	return append([]byte{}, b...)
 }
+
+// text is a header's value as a message can carry it.
+func text(b []byte) string { return clip(strings.ToValidUTF8(string(b), "\ufffd"), 200) }
 
 // clip bounds a text to n bytes without cutting a rune in half.
 func clip(s string, n int) string {

@@ -92,7 +92,7 @@ func (l *ExecutorLoop) offer(ctx context.Context, fetches kgo.Fetches) error {
 		l.mu.Lock()
 		tr := l.trackers[part]
 		if tr == nil {
-			tr = &tracker{topic: fp.Topic, last: -1}
+			tr = &tracker{topic: fp.Topic, last: fp.Records[0].Offset - 1}
 			l.trackers[part] = tr
 		}
 		l.mu.Unlock()
@@ -128,8 +128,16 @@ func (l *ExecutorLoop) progress(ctx context.Context) {
 		}
 	}
 	l.mu.Unlock()
-	if len(commit) > 0 {
-		l.commit(context.WithoutCancel(ctx), commit)
+	if len(commit) == 0 || l.commit(context.WithoutCancel(ctx), commit) == nil {
+		return
+	}
+	// Not stored: it is tried again, also when nothing more is done until then.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, tr := range l.trackers {
+		if _, ok := commit[tr.topic]; ok {
+			tr.touch()
+		}
 	}
 }
 
@@ -150,6 +158,7 @@ func (l *ExecutorLoop) revoked(lost map[string][]int32) {
 		}
 	}
 	l.mu.Unlock()
+	l.resume(lost)
 	l.forgetLag(lost)
 }
 
@@ -163,6 +172,7 @@ type tracker struct {
 	last  int64      // last offset that left the queue
 	epoch int32
 	moved bool
+	left  bool // something left the queue: last and epoch are of a record that is done
 	high  int64
 }
 
@@ -183,11 +193,18 @@ func (t *tracker) add(offset int64, epoch int32, at time.Time) (done func()) {
 		defer t.mu.Unlock()
 		e.done = true
 		for len(t.queue) > 0 && t.queue[0].done {
-			t.last, t.epoch, t.moved = t.queue[0].offset, t.queue[0].epoch, true
+			t.last, t.epoch, t.moved, t.left = t.queue[0].offset, t.queue[0].epoch, true, true
 			t.queue[0] = nil
 			t.queue = t.queue[1:]
 		}
 	}
+}
+
+// touch makes low report the offset once more.
+func (t *tracker) touch() {
+	t.mu.Lock()
+	t.moved = t.moved || t.left
+	t.mu.Unlock()
 }
 
 func (t *tracker) setHigh(h int64) {

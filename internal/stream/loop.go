@@ -43,7 +43,7 @@ func NewLoop(f Fold, d Deps) (*Loop, error) {
 	return &Loop{
 		member:      member{Deps: d, name: room.name},
 		room:        room,
-		store:       newRedisStore(d.Redis, d.Scope, room.name, room.tables),
+		store:       newRedisStore(d.Redis, d.Scope, room.name, room.stored()),
 		sessions:    make(map[partition]*session),
 		assignPoint: room.points("Assign"), fetchPoint: room.points("Fetch"), emitPoint: room.points("Emit"),
 		commitPoint: room.points("Commit"), idlePoint: room.points("IdleLook"), rewindPoint: room.points("Rewind"),
@@ -55,17 +55,21 @@ func NewLoop(f Fold, d Deps) (*Loop, error) {
 func (l *Loop) Run(ctx context.Context) error {
 	ctx, l.cancel = context.WithCancel(ctx)
 	defer l.cancel()
+	// Before it joins the group: a member that cannot go on must not take partitions from others.
+	if err := l.pin(ctx, l.room.inputs); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("room %s: %w", l.name, err)
+	}
 	if err := l.open(l.room.inputs, l.revoked, kgo.AdjustFetchOffsetsFn(l.assign)); err != nil {
 		return fmt.Errorf("room %s: %w", l.name, err)
 	}
 	defer l.close()
-	if err := l.pin(ctx, l.room.inputs); err != nil {
-		return fmt.Errorf("room %s: %w", l.name, err)
-	}
 	for {
 		fetches, err := l.poll(ctx)
-		if l.fatalErr != nil {
-			return fmt.Errorf("room %s: %w", l.name, l.fatalErr)
+		if err := l.failed(); err != nil {
+			return fmt.Errorf("room %s: %w", l.name, err)
 		}
 		if err != nil {
 			return fmt.Errorf("room %s: %w", l.name, err)
@@ -100,7 +104,7 @@ func (l *Loop) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offs
 				return nil, errors.New("state is gone")
 			}
 			s := newSession(l.room, part, t, l.store, wm)
-			s.next = max(committed, 0)
+			s.next, s.committed = max(committed, 0), max(committed, 0)
 			if wm >= 0 && committed > wm+1 {
 				// Redis fell back while nobody looked.
 				s.next = wm + 1
@@ -143,6 +147,17 @@ func (l *Loop) revoked(lost map[string][]int32) {
 	l.forgetLag(lost)
 }
 
+// committed notes what Kafka took.
+func (l *Loop) committed(offsets map[string]map[int32]kgo.EpochOffset) {
+	for full, parts := range offsets {
+		for p, o := range parts {
+			if s := l.session(partition{l.inputs[full].Name, p}); s != nil {
+				s.committed = o.Offset
+			}
+		}
+	}
+}
+
 func (l *Loop) session(p partition) *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -157,10 +172,12 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 	var (
 		mu      sync.Mutex
 		commit  = make(map[string]map[int32]kgo.EpochOffset)
+		busy    = make(map[string]map[int32]kgo.EpochOffset)
 		back    = make(map[string]map[int32]kgo.EpochOffset)
 		stalled bool
 		emitted emission
 	)
+	wait := &patience{until: start.Add(stallAfter)}
 	// A stop must not tear a batch apart: it is finished under its own deadlines.
 	work := context.WithoutCancel(ctx)
 	g, work := errgroup.WithContext(work)
@@ -171,7 +188,7 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 		}
 		g.Go(func() error {
 			first, last := fp.Records[0], fp.Records[len(fp.Records)-1]
-			again, stall, err := l.batch(work, ctx, fp, &emitted)
+			again, stall, err := l.batch(work, ctx, wait, fp, &emitted)
 			if err != nil {
 				return err
 			}
@@ -182,7 +199,12 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 				set(back, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: -1, Offset: again})
 				stalled = stalled || stall
 			default:
-				set(commit, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
+				// After a rewind the session passes what is committed already; a lower commit would
+				// move the cut of a rebuild to versions that compaction has removed.
+				if s := l.session(partition{l.inputs[fp.Topic].Name, fp.Partition}); s != nil && last.Offset+1 > s.committed {
+					set(commit, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
+				}
+				set(busy, fp.Topic, fp.Partition, kgo.EpochOffset{})
 				l.lag(l.inputs[fp.Topic].Name, fp.Partition, fp.HighWatermark, last.Offset, first.Timestamp)
 			}
 			return nil
@@ -191,7 +213,7 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := l.looks(context.WithoutCancel(ctx), commit, back); err != nil {
+	if err := l.looks(context.WithoutCancel(ctx), busy, back); err != nil {
 		return err
 	}
 	if err := emitted.wait(); err != nil {
@@ -200,7 +222,9 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 	l.Metrics.Outputs.WithLabelValues(l.name).Add(float64(emitted.n))
 	if len(commit) > 0 {
 		l.commitPoint.Pass()
-		l.commit(context.WithoutCancel(ctx), commit)
+		if l.commit(context.WithoutCancel(ctx), commit) == nil {
+			l.committed(commit)
+		}
 		l.Metrics.Batch.WithLabelValues(l.name).Observe(time.Since(start).Seconds())
 	}
 	if len(back) > 0 {
@@ -217,13 +241,20 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 	return nil
 }
 
-// stallAfter is how long one batch waits for Redis before the poll is given back, so that
+// stallAfter is how long one round waits for Redis before the poll is given back, so that
 // the member can follow a rebalance. Nothing is lost: the batch is read again.
 const stallAfter = 8 * time.Second
 
+// patience is shared by the partitions of one round: when one has waited for Redis in vain,
+// the others do not begin to.
+type patience struct {
+	until time.Time
+	over  atomic.Bool
+}
+
 // batch handles the records of one partition and begins to emit. again >= 0 asks to read
 // from there once more; stall says that it is because Redis does not answer.
-func (l *Loop) batch(work, stop context.Context, fp kgo.FetchTopicPartition, out *emission) (again int64, stall bool, err error) {
+func (l *Loop) batch(work, stop context.Context, left *patience, fp kgo.FetchTopicPartition, out *emission) (again int64, stall bool, err error) {
 	t := l.inputs[fp.Topic]
 	s := l.session(partition{t.Name, fp.Partition})
 	first := fp.Records[0].Offset
@@ -235,8 +266,10 @@ func (l *Loop) batch(work, stop context.Context, fp kgo.FetchTopicPartition, out
 	for i, r := range fp.Records {
 		records[i] = convert(t, r)
 	}
-	deadline := time.Now().Add(stallAfter)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if left.over.Load() {
+			return first, true, nil
+		}
 		res, err := s.handle(work, records)
 		if gap, ok := asGap(err); ok {
 			l.Metrics.Gaps.WithLabelValues(l.name).Inc()
@@ -256,7 +289,8 @@ func (l *Loop) batch(work, stop context.Context, fp kgo.FetchTopicPartition, out
 			return 0, false, err
 		}
 		l.Log.Warn("a batch has to wait", "room", l.name, "partition", s.part.String(), "err", err)
-		if time.Now().After(deadline) || stop.Err() != nil {
+		if time.Now().After(left.until) || stop.Err() != nil {
+			left.over.Store(true)
 			l.Metrics.Stalls.WithLabelValues(l.name).Inc()
 			return first, true, nil
 		}
@@ -346,7 +380,7 @@ func (o *Output) record() (kafka.Record, error) {
 
 // commit stores progress. A refusal because the group moved on is no error: the new owner
 // reads again, and the repeat is harmless.
-func (m *member) commit(ctx context.Context, offsets map[string]map[int32]kgo.EpochOffset) {
+func (m *member) commit(ctx context.Context, offsets map[string]map[int32]kgo.EpochOffset) (refused error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	m.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
@@ -354,9 +388,11 @@ func (m *member) commit(ctx context.Context, offsets map[string]map[int32]kgo.Ep
 			err = refusal(resp)
 		}
 		if err != nil {
+			refused = err
 			m.Log.Info("a commit was refused; the records will be read again", "room", m.name, "err", err)
 		}
 	})
+	return refused
 }
 
 // refusal is the first error of a commit's answer.

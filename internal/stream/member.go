@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,7 +40,7 @@ type GroupConfig struct {
 	RebalanceTimeout time.Duration
 	// MaxPoll bounds the records handled between two commits.
 	MaxPoll int
-	// Linger waits for more records before a small batch is handled; 0 = none.
+	// FetchMinBytes waits for more records before a small batch is handled; 0 = none.
 	FetchMinBytes int32
 }
 
@@ -65,9 +65,9 @@ type member struct {
 	client *kafka.Client
 	inputs map[string]schemas.Topic // by full name
 
-	fatalOnce sync.Once
-	fatalErr  error
-	cancel    context.CancelFunc
+	// fatal is an error from a callback of the client; cancel ends the loop because of it.
+	fatal  atomic.Pointer[error]
+	cancel context.CancelFunc
 }
 
 // open joins the group. revoked is called, while no poll is under way, for partitions that
@@ -129,9 +129,21 @@ func (m *member) close() {
 
 // fail ends the loop with an error from a callback.
 func (m *member) fail(err error) {
-	m.fatalOnce.Do(func() { m.fatalErr = err })
+	m.fatal.CompareAndSwap(nil, &err)
 	m.cancel()
 }
+
+// failed is what fail was called with.
+func (m *member) failed() error {
+	if p := m.fatal.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// resume undoes pauses of partitions that go to another member: the client would remember
+// them, and never fetch a partition again that comes back later.
+func (m *member) resume(lost map[string][]int32) { m.client.ResumeFetchPartitions(lost) }
 
 // poll waits up to a second for records, so that a quiet partition is still looked at.
 func (m *member) poll(ctx context.Context) (kgo.Fetches, error) {
@@ -161,9 +173,14 @@ func (m *member) poll(ctx context.Context) (kgo.Fetches, error) {
 // pin remembers how many partitions a stateful topic has and which topic it is, and refuses
 // to start when either is not what the state was made with.
 func (m *member) pin(ctx context.Context, topics []schemas.Topic) error {
+	c, err := kafka.Open(m.Kafka, m.Scope, m.Log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	key := m.Scope.Key("meta:{" + m.name + "}")
 	for _, t := range topics {
-		id, n, err := m.client.TopicID(ctx, t)
+		id, n, err := c.TopicID(ctx, t)
 		if err != nil {
 			return err
 		}

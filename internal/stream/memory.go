@@ -35,7 +35,7 @@ func NewMemory(room *Room, input schemas.Topic) *Memory {
 func (m *Memory) assign() {
 	m.session = newSession(m.room, m.part, m.input, m.store, m.store.wm)
 	m.next = min(m.committed, int(m.store.wm+1))
-	m.session.next = int64(m.next)
+	m.session.next, m.session.committed = int64(m.next), int64(m.committed)
 }
 
 // Append adds a record to the input, as a producer would. Offsets count from 0.
@@ -91,7 +91,8 @@ func (m *Memory) Step(n int, crash Crash) ([]Output, error) {
 		return res.outputs, nil
 	}
 	m.next += n
-	m.committed = m.next
+	m.committed = max(m.committed, m.next)
+	m.session.committed = int64(m.committed)
 	return res.outputs, nil
 }
 

@@ -57,7 +57,7 @@ func Rebuild(ctx context.Context, f Fold, d Deps, fromInput bool, progress func(
 	if err := lowerCuts(ctx, room, d, cut); err != nil {
 		return res, err
 	}
-	st := newRedisStore(d.Redis, d.Scope, room.name, room.tables)
+	st := newRedisStore(d.Redis, d.Scope, room.name, room.stored())
 	for p := range cut {
 		if err := st.wipe(ctx, p); err != nil {
 			return res, err

@@ -63,6 +63,8 @@ type Table struct {
 	// PartitionKey derives from an entry's key what the topic is partitioned by, when that is
 	// not the whole key; nil = the whole key.
 	PartitionKey func(key string) string
+	// Deletes: entries are deleted, and readers of the topic know tombstones.
+	Deletes bool
 }
 
 // Key names one entry of one of the room's tables.
@@ -85,7 +87,8 @@ type Handler interface {
 	// Prepare decodes. It is pure and is called concurrently. An error is permanent: the record
 	// goes to the dead letters with the error's class (connectors.Class) as code.
 	Prepare(r *Record) (Input, error)
-	// Apply handles a record for the first time. Entries read must not be modified in place: put
+	// Apply handles a record for the first time, and again with the same Input when the batch has
+	// to be handled on another state: it leaves nothing behind but in tx. Entries read must not be modified in place: put
 	// a new one. An error undoes what this record did and sends it to the dead letters.
 	Apply(tx *Tx, r *Record, in Input) error
 	// Repeat handles a record that was applied before: it emits again what the entries say now,

@@ -6,10 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"time"
 
 	"github.com/helloword/crossdock/internal/crash"
 	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
 )
 
 // store is a room's state outside the process: watermark, entries and dedup marks of one
@@ -85,8 +88,12 @@ type session struct {
 	base int64
 	// next is the offset to be handled next; it can be below base, while what was applied
 	// before a crash is repeated.
-	next  int64
-	cache *cache
+	next int64
+	// committed is the highest offset that Kafka has of the group.
+	committed int64
+	// refused are the offsets whose refusal Redis keeps.
+	refused map[int64]bool
+	cache   *cache
 
 	load, apply *crash.Point
 }
@@ -138,6 +145,21 @@ func (s *session) fellBack(watermark int64) *gapError {
 	return &gapError{watermark: watermark, next: s.next}
 }
 
+// refusal is the key under which it is kept that a record went to the dead letters.
+func (s *session) refusal(offset int64) Key {
+	return Key{s.room.refusals, strconv.FormatInt(offset, 10)}
+}
+
+// forgets are the refusals that nobody will ask for again, because they are committed.
+func (s *session) forgets() (writes []write) {
+	for o := range s.refused {
+		if o < s.committed {
+			writes = append(writes, write{key: s.refusal(o)})
+		}
+	}
+	return writes
+}
+
 // rewind makes the session's view that of a watermark.
 func (s *session) rewind(watermark int64) {
 	s.cache.clear()
@@ -151,7 +173,7 @@ type change struct {
 }
 
 func (s *session) attempt(ctx context.Context, records []*Record, prep []prepared) (handled, applyAnswer, error) {
-	view, answer, err := s.loadMissing(ctx, prep)
+	view, answer, err := s.loadMissing(ctx, records, prep)
 	if err != nil || !answer.applied {
 		return handled{}, answer, err
 	}
@@ -182,6 +204,10 @@ func (s *session) attempt(ctx context.Context, records []*Record, prep []prepare
 		tables = append(tables, out)
 	}
 
+	req.writes = append(req.writes, b.refusals...)
+	forgets := s.forgets()
+	req.writes = append(req.writes, forgets...)
+
 	s.apply.Pass()
 	answer, err = s.store.apply(ctx, s.part, &req)
 	if err != nil || !answer.applied {
@@ -192,6 +218,10 @@ func (s *session) attempt(ctx context.Context, records []*Record, prep []prepare
 		c := &b.changes[i]
 		s.cache.put(c.key, c.entry)
 	}
+	maps.DeleteFunc(s.refused, func(o int64, _ bool) bool { return o < s.committed })
+	for _, o := range b.refused {
+		s.refused[o] = true
+	}
 	res := b.handled
 	// Tables last: what is repeated of an older version must not stand behind the newer one.
 	res.outputs = append(b.outputs(answer.emit), tables...)
@@ -201,7 +231,7 @@ func (s *session) attempt(ctx context.Context, records []*Record, prep []prepare
 
 // loadMissing reads the entries that the batch needs and the cache lacks. The answer is
 // "applied" when what was read belongs to base.
-func (s *session) loadMissing(ctx context.Context, prep []prepared) (map[Key]entry, applyAnswer, error) {
+func (s *session) loadMissing(ctx context.Context, records []*Record, prep []prepared) (map[Key]entry, applyAnswer, error) {
 	view := make(map[Key]entry)
 	var missing []Key
 	for i := range prep {
@@ -215,6 +245,9 @@ func (s *session) loadMissing(ctx context.Context, prep []prepared) (map[Key]ent
 				e = noEntry
 			}
 			view[k] = e
+		}
+		if records[i].Offset <= s.base {
+			missing = append(missing, s.refusal(records[i].Offset))
 		}
 	}
 	if len(missing) == 0 {
@@ -232,11 +265,14 @@ func (s *session) loadMissing(ctx context.Context, prep []prepared) (map[Key]ent
 		e := noEntry
 		if stored[i] != nil {
 			if e, err = decodeEntry(k.Table, stored[i]); err != nil {
-				return nil, applyAnswer{}, fmt.Errorf("%s, entry %s: %w", s.part, k.ID, err)
+				return nil, applyAnswer{}, &StateError{Room: s.room.name, Why: fmt.Sprintf(
+					"the state of %s is damaged, entry %s: %v. Run `crossdock rebuild --room %s`, then start again", s.part, k.ID, err, s.room.name)}
 			}
 		}
 		view[k] = e
-		s.cache.put(k, e)
+		if k.Table != s.room.refusals {
+			s.cache.put(k, e)
+		}
 	}
 	return view, applyAnswer{watermark: wm, applied: true}, nil
 }
@@ -250,7 +286,10 @@ type batch struct {
 	changes []change
 	marks   []mark
 	outs    []pending
-	err     error
+	// refusals to be kept; refused are all that were met.
+	refusals []write
+	refused  []int64
+	err      error
 }
 
 // pending is an output, with the mark that decides whether it is emitted (-1: none).
@@ -269,6 +308,13 @@ func (b *batch) read(k Key) (entry, bool) {
 }
 
 func (b *batch) record(r *Record, p *prepared) {
+	if old, ok := b.view[b.refusal(r.Offset)]; ok && old.value != nil {
+		b.repeated++
+		b.dead++
+		b.refused = append(b.refused, r.Offset)
+		b.outs = append(b.outs, pending{deadLetterOf(b.room.name, r, old.value.(*event.DeadLetter)), -1})
+		return
+	}
 	if p.err != nil {
 		b.bury(r, p.err)
 		return
@@ -279,15 +325,12 @@ func (b *batch) record(r *Record, p *prepared) {
 		read:    b.read,
 		repeat:  r.Offset <= b.base,
 		source:  r.Partition,
+		base:    b.base,
 	}
-	var err error
 	if tx.repeat {
 		b.repeated++
-		err = b.room.handler.Repeat(&tx, r, p.input)
-	} else {
-		err = b.room.handler.Apply(&tx, r, p.input)
 	}
-	if err != nil {
+	if err := b.room.handle(&tx, r, p.input); err != nil {
 		b.bury(r, err)
 		return
 	}
@@ -375,13 +418,20 @@ func (b *batch) droppedBy(emit []bool) int {
 	return n
 }
 
-// bury adds the record's dead letter.
+// bury adds the record's dead letter, and keeps that it did.
 func (b *batch) bury(r *Record, why error) {
-	o, err := deadLetter(b.room.name, b.room.version, r, why)
-	if err != nil {
-		b.err = errors.Join(b.err, err)
+	d := newDeadLetter(b.room.name, b.room.version, r, why)
+	b.dead++
+	b.outs = append(b.outs, pending{deadLetterOf(b.room.name, r, d), -1})
+	if r.Offset <= b.base {
 		return
 	}
-	b.dead++
-	b.outs = append(b.outs, pending{o, -1})
+	version := Version{b.epoch, r.Offset}
+	stored, _, err := encodeEntry(entry{d, lineage{version, noEntry.version, r.Offset}})
+	if err != nil {
+		b.err = errors.Join(b.err, fmt.Errorf("the dead letter of %s@%d: %w", b.part, r.Offset, err))
+		return
+	}
+	b.refusals = append(b.refusals, write{b.refusal(r.Offset), stored})
+	b.refused = append(b.refused, r.Offset)
 }

@@ -45,13 +45,13 @@ func decodeEntry(t *Table, stored []byte) (entry, error) {
 	for i := range head {
 		v, n := binary.Varint(stored)
 		if n <= 0 {
-			return entry{}, fmt.Errorf("table %s: an entry in Redis has no lineage: its state is damaged, run `crossdock rebuild`", t.Name)
+			return entry{}, fmt.Errorf("table %s: an entry in Redis has no lineage", t.Name)
 		}
 		head[i], stored = v, stored[n:]
 	}
 	msg := t.New()
 	if err := msg.UnmarshalVT(stored); err != nil {
-		return entry{}, fmt.Errorf("table %s: an entry in Redis cannot be decoded: its state is damaged, run `crossdock rebuild`: %w", t.Name, err)
+		return entry{}, fmt.Errorf("table %s: an entry in Redis cannot be decoded: %w", t.Name, err)
 	}
 	return entry{msg, lineage{Version{head[0], head[1]}, Version{head[2], head[3]}, head[4]}}, nil
 }

@@ -15,6 +15,7 @@ type Tx struct {
 	// source is the input partition, for table records.
 	source int32
 	repeat bool
+	base   int64
 
 	puts []put
 	outs []Output
@@ -43,7 +44,7 @@ func (tx *Tx) Get(k Key) Message {
 	}
 	e, ok := tx.read(k)
 	if !ok {
-		panic(fmt.Sprintf("stream: entry %s/%s was read but not named by Prepare", k.Table.Name, k.ID))
+		panic(misuse(fmt.Sprintf("stream: entry %s/%s was read but not named by Prepare", k.Table.Name, k.ID)))
 	}
 	return e.value
 }
@@ -52,22 +53,32 @@ func (tx *Tx) Get(k Key) Message {
 // and, as its newest version, to the table's topic.
 func (tx *Tx) Put(k Key, m Message) {
 	if tx.repeat {
-		panic("stream: Repeat must not change entries")
+		panic(misuse("stream: Repeat must not change entries"))
+	}
+	if m == nil && !k.Table.Deletes {
+		panic(misuse("stream: table " + k.Table.Name + " is not declared as one whose entries are deleted"))
 	}
 	tx.puts = append(tx.puts, put{k, m})
 }
 
-// Delete removes an entry and writes a tombstone to the table's topic.
+// Delete removes an entry of a table that Deletes, and writes a tombstone to the table's topic.
 func (tx *Tx) Delete(k Key) { tx.Put(k, nil) }
 
-// Again emits an entry to its table's topic as it stands, with the version it has. For Repeat.
+// Again emits an entry to its table's topic as it stands, with the version it has: for Repeat.
+// That there is none is told, too, where entries are deleted.
 func (tx *Tx) Again(k Key) {
 	e, ok := tx.read(k)
 	if !ok {
-		panic(fmt.Sprintf("stream: entry %s/%s was read but not named by Prepare", k.Table.Name, k.ID))
+		panic(misuse(fmt.Sprintf("stream: entry %s/%s was read but not named by Prepare", k.Table.Name, k.ID)))
 	}
 	if e.value == nil {
-		return
+		if !k.Table.Deletes {
+			return
+		}
+		// Redis forgets a deleted entry's lineage; that it is not there is true as of base.
+		if e.version == noEntry.version {
+			e.version.Epoch, e.version.Number, e.since = tx.version.Epoch, tx.base, tx.base
+		}
 	}
 	o := tableRecord(k, e.value, e.lineage)
 	o.Headers = append(o.Headers, sourceHeader(tx.source))

@@ -2,11 +2,11 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/helloword/crossdock/internal/kafka"
@@ -53,7 +53,13 @@ func (v *View[T]) Get(key string) (T, bool) {
 func (v *View[T]) Len() int {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return len(v.entries)
+	n := 0
+	for _, e := range v.entries {
+		if !e.gone {
+			n++
+		}
+	}
+	return n
 }
 
 // Run reads until ctx ends.
@@ -65,37 +71,51 @@ func (v *View[T]) Run(ctx context.Context) error {
 		return fmt.Errorf("view of %s: %w", v.topic.Name, err)
 	}
 	defer c.Close()
-	ends, err := kadm.NewClient(c.Client).ListEndOffsets(ctx, v.deps.Scope.Topic(v.topic))
+	if _, _, err := c.TopicID(ctx, v.topic); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("view of %s: %w", v.topic.Name, err)
+	}
+	tail, err := c.NewTail(ctx, nil, v.deps.Scope.Topic(v.topic))
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return fmt.Errorf("view of %s: %w", v.topic.Name, err)
 	}
-	left := make(map[int32]int64)
-	ends.Each(func(o kadm.ListedOffset) {
-		if o.Err == nil && o.Offset > 0 {
-			left[o.Partition] = o.Offset
-		}
-	})
 	for {
-		if len(left) == 0 {
+		if tail.Reached() {
 			v.once.Do(func() { close(v.ready) })
 		}
-		fetches := c.PollRecords(ctx, 10_000)
+		fetches := pollView(ctx, c, tail.Reached())
 		if ctx.Err() != nil {
 			return nil
 		}
 		fetches.EachError(func(topic string, p int32, err error) {
+			if errors.Is(err, context.DeadlineExceeded) {
+				return
+			}
 			v.deps.Log.Warn("reading a view", "topic", topic, "partition", p, "err", err)
 		})
 		fetches.EachRecord(func(r *kgo.Record) {
 			v.take(r)
-			if end, ok := left[r.Partition]; ok && r.Offset >= end-1 {
-				delete(left, r.Partition)
-			}
+			tail.Saw(r.Topic, r.Partition, r.Offset)
 		})
+		if fetches.NumRecords() == 0 && !tail.Reached() {
+			// Offsets without records at the end would keep it from ever being ready.
+			if err := tail.Ask(ctx); err != nil {
+				v.deps.Log.Warn("asking how far a view has to read", "topic", v.topic.Name, "err", err)
+			}
+		}
 	}
+}
+
+// pollView polls, for ever once everything there was has been read.
+func pollView(ctx context.Context, c *kafka.Client, ready bool) kgo.Fetches {
+	if !ready {
+		short, cancel := context.WithTimeout(ctx, time.Second/2)
+		defer cancel()
+		ctx = short
+	}
+	return c.PollRecords(ctx, 10_000)
 }
 
 func (v *View[T]) take(r *kgo.Record) {

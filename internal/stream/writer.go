@@ -114,6 +114,9 @@ func (l *WriterLoop) Run(ctx context.Context) error {
 	}
 	for {
 		fetches, err := l.pollShort(ctx)
+		if err := l.failed(); err != nil {
+			return fmt.Errorf("sink %s: %w", l.name, err)
+		}
 		if err != nil {
 			return fmt.Errorf("sink %s: %w", l.name, err)
 		}
@@ -145,7 +148,11 @@ func (l *WriterLoop) fetched(_ context.Context, _ *kgo.Client, resp *kmsg.Offset
 	defer l.mu.Unlock()
 	note := func(full string, p int32, offset int64, metadata *string) error {
 		t, ok := l.inputs[full]
-		if !ok || offset < 0 || metadata == nil || *metadata == "" {
+		if !ok {
+			return nil
+		}
+		delete(l.intents, partition{t.Name, p})
+		if offset < 0 || metadata == nil || *metadata == "" {
 			return nil
 		}
 		last, err := parseIntent(*metadata)
@@ -366,10 +373,8 @@ func (l *WriterLoop) write(ctx context.Context, b *Batch) error {
 // dead letters: their coordinates tell.
 func (l *WriterLoop) bury(ctx context.Context, b *Batch, rejected *RejectedError) error {
 	for _, r := range rejected.Records {
-		o, err := deadLetter(l.name, l.Version, b.Records[r.Index], r.Err)
-		if err != nil {
-			return err
-		}
+		source := b.Records[r.Index]
+		o := deadLetterOf(l.name, source, newDeadLetter(l.name, l.Version, source, r.Err))
 		rec, err := o.record()
 		if err != nil {
 			return err
@@ -455,7 +460,11 @@ func (l *WriterLoop) commitMarks(ctx context.Context, marks map[*writeLane]strin
 		}
 		return nil
 	})
-	refused = make(map[*writeLane]bool)
+	// What is not answered for counts as refused: nothing is written without its intent.
+	refused = make(map[*writeLane]bool, len(marks))
+	for lane := range marks {
+		refused[lane] = true
+	}
 	l.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, failed error) {
 		if failed != nil {
 			err = failed
@@ -463,8 +472,8 @@ func (l *WriterLoop) commitMarks(ctx context.Context, marks map[*writeLane]strin
 		}
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
-				if p.ErrorCode != 0 {
-					refused[byPart[partition{l.inputs[t.Topic].Name, p.Partition}]] = true
+				if p.ErrorCode == 0 {
+					delete(refused, byPart[partition{l.inputs[t.Topic].Name, p.Partition}])
 				}
 			}
 		}
@@ -487,6 +496,7 @@ func (l *WriterLoop) revoked(lost map[string][]int32) {
 			delete(l.intents, part)
 		}
 	}
+	l.resume(lost)
 	l.forgetLag(lost)
 }
 
@@ -494,13 +504,14 @@ func (l *WriterLoop) revoked(lost map[string][]int32) {
 func (l *WriterLoop) stop() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	patience := time.After(15 * time.Second)
+	patience, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
 	marks := make(map[*writeLane]string)
 	for _, lane := range l.lanes {
 		if lane.writing != nil {
 			select {
 			case <-lane.writing:
-			case <-patience:
+			case <-patience.Done():
 				lane.cancel()
 				<-lane.writing
 			}
