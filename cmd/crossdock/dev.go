@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 func devCommand() *cobra.Command {
 	var o dev.Options
 	var asJSON, clean bool
-	var level string
+	var level, profiles string
 	c := &cobra.Command{
 		Use:     "dev",
 		Short:   "Run everything on this machine: embedded engines, simulated shops",
@@ -59,6 +60,13 @@ dropped, and then compares what arrived in ClickHouse with the file's own arithm
 					return err
 				}
 			}
+			if profiles != "" {
+				stop, err := profile(profiles)
+				if err != nil {
+					return err
+				}
+				defer stop()
+			}
 			if o.Orders == "" {
 				return dev.Trade(c.Context(), o)
 			}
@@ -91,7 +99,31 @@ dropped, and then compares what arrived in ClickHouse with the file's own arithm
 	f.StringVar(&o.ClickHouse, "clickhouse", "", "use this ClickHouse (HTTP, `HOST:PORT`) instead of the embedded one")
 	f.StringVar(&o.Webhook, "webhook", "", "address of the webhook server (default: a free loopback port)")
 	f.StringVar(&o.Telemetry, "telemetry", "", "address of metrics and health (default: a free loopback port)")
+	f.StringVar(&profiles, "profile", "", "write CPU and heap profiles into this folder")
+	_ = f.MarkHidden("profile")
 	return c
+}
+
+// profile records where the time and memory of a run go.
+func profile(dir string) (stop func(), err error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	cpu, err := os.Create(filepath.Join(dir, "cpu.pprof"))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		cpu.Close()
+		if heap, err := os.Create(filepath.Join(dir, "heap.pprof")); err == nil {
+			_ = pprof.Lookup("heap").WriteTo(heap, 0)
+			heap.Close()
+		}
+	}, nil
 }
 
 func benchCommand() *cobra.Command {

@@ -64,7 +64,8 @@ const (
 	buyerKey    = "crossdock-dev-buyer-key"
 )
 
-const depotAccount, ratesAccount = "depot", "rates"
+// Names of the connections, and of the only warehouse (the stock room's default).
+const depotAccount, ratesAccount, depotName = "depot", "rates", "main"
 
 // stage is everything that runs.
 type stage struct {

@@ -54,7 +54,7 @@ func (y *year) trade(ctx context.Context) error {
 	y.variants = make([]map[string]int64, len(y.shops))
 	var opening []depotsim.Entry
 	for _, g := range goods {
-		opening = append(opening, depotsim.Entry{Kind: "opening", ID: "opening/" + g.sku, SKU: g.sku, Quantity: 500, OccurredAt: time.Now()})
+		opening = append(opening, depotsim.Entry{Kind: "opening", ID: "opening/" + g.sku, SKU: g.sku, Warehouse: depotName, Quantity: 500, OccurredAt: time.Now()})
 		for i, sh := range y.shops {
 			if y.variants[i] == nil {
 				y.variants[i] = make(map[string]int64)
@@ -101,7 +101,7 @@ func (y *year) trade(ctx context.Context) error {
 		}
 		if n%40 == 0 {
 			g := goods[rng.IntN(len(goods))]
-			err := y.stage.depot.Send(ctx, depotsim.Entry{Kind: "receipt", ID: fmt.Sprintf("receipt/%d/%d", run, n), SKU: g.sku, Quantity: 60, OccurredAt: time.Now()})
+			err := y.stage.depot.Send(ctx, depotsim.Entry{Kind: "receipt", ID: fmt.Sprintf("receipt/%d/%d", run, n), SKU: g.sku, Warehouse: depotName, Quantity: 60, OccurredAt: time.Now()})
 			if err != nil {
 				return ended(ctx, err)
 			}

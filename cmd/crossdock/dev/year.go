@@ -172,7 +172,7 @@ func (y *year) opening(ctx context.Context) error {
 	at := y.year.Events[0].At.Add(-24 * time.Hour)
 	var entries []depotsim.Entry
 	for sku, n := range y.year.Sold {
-		entries = append(entries, depotsim.Entry{Kind: "opening", ID: "opening/" + sku, SKU: sku, Quantity: n, OccurredAt: at})
+		entries = append(entries, depotsim.Entry{Kind: "opening", ID: "opening/" + sku, SKU: sku, Warehouse: depotName, Quantity: n, OccurredAt: at})
 	}
 	return y.stage.depot.Send(ctx, entries...)
 }
@@ -211,7 +211,7 @@ func (y *year) plan() {
 			}
 			for _, l := range e.Lines {
 				y.depot = append(y.depot, depotsim.Entry{
-					Kind: kind, ID: entryID(e, l), SKU: l.SKU, Quantity: max(l.Quantity, -l.Quantity), OccurredAt: e.At, Reference: e.Invoice, Note: l.Title,
+					Kind: kind, ID: entryID(e, l), SKU: l.SKU, Warehouse: depotName, Quantity: max(l.Quantity, -l.Quantity), OccurredAt: e.At, Reference: e.Invoice, Note: l.Title,
 				})
 			}
 		case retail.Refused:
