@@ -235,6 +235,9 @@ type Result struct {
 	Code, Message string
 	// RetryAfter is the platform's wish, for NotSent.
 	RetryAfter time.Duration
+	// Sibling: NotSent only because another write of the same call was refused and the platform
+	// applies all or none. It may be sent again at once, without that one.
+	Sibling bool
 	// Stale: a compare-and-set found another value; Shown tells it when the platform did.
 	Stale bool
 	Shown *int64

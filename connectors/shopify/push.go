@@ -60,7 +60,7 @@ func (p *pusher) PushStock(ctx context.Context, writes []connectors.StockWrite) 
 			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: "NO_INVENTORY_ITEM",
 				Message: "the inventory item of listing " + w.ListingID + " is not known: its product has not been read yet"}
 		case used[key]:
-			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Code: codeBatch, Message: "the same item and location stand twice in one batch"}
+			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Code: codeBatch, Sibling: true, Message: "the same item and location stand twice in one batch"}
 		default:
 			used[key] = true
 			sent = append(sent, i)
@@ -169,7 +169,7 @@ func outcomes(n int, failures []userError, err error) ([]connectors.Result, erro
 		switch {
 		case results[i].Outcome != event.Outcome_OUTCOME_UNSPECIFIED:
 		case named:
-			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Code: codeBatch, Message: "another write of the batch was refused, and Shopify applies all or none"}
+			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Code: codeBatch, Sibling: true, Message: "another write of the batch was refused, and Shopify applies all or none"}
 		default:
 			// The refusal is of the call as a whole.
 			f := failures[0]

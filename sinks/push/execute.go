@@ -332,6 +332,11 @@ func (l *lane) take(t *task, r connectors.Result, callErr error) {
 			t.settle(event.Outcome_OUTCOME_REFUSED, "permanent", callErr.Error())
 			return
 		}
+		if r.Sibling {
+			// Nothing is wrong with this one, and no attempt at it was made: the next call follows at once.
+			t.g.attempts--
+			return
+		}
 		t.outcome, t.code, t.message, t.delay = r.Outcome, r.Code, r.Message, r.RetryAfter
 	default: // Unknown, and what does not exist
 		t.outcome, t.code, t.message = event.Outcome_OUTCOME_UNKNOWN, r.Code, r.Message
