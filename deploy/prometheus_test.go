@@ -43,6 +43,9 @@ func checkExpression(t *testing.T, where, expr string) {
 			return nil
 		}
 		ls, ok := exported[name]
+		if name == "crossdock_build_info" {
+			ls = []string{"version", "go"} // constant labels, which are not listed
+		}
 		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
 			if !ok {
 				ls, ok = exported[strings.TrimSuffix(name, suffix)]
