@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,7 +93,7 @@ func (l *ExecutorLoop) offer(ctx context.Context, fetches kgo.Fetches) error {
 		l.mu.Lock()
 		tr := l.trackers[part]
 		if tr == nil {
-			tr = &tracker{topic: fp.Topic, last: fp.Records[0].Offset - 1}
+			tr = &tracker{topic: fp.Topic}
 			l.trackers[part] = tr
 		}
 		l.mu.Unlock()
@@ -110,9 +111,11 @@ func (l *ExecutorLoop) offer(ctx context.Context, fetches kgo.Fetches) error {
 // progress commits what is done and pauses partitions that have too much outstanding.
 func (l *ExecutorLoop) progress(ctx context.Context) {
 	commit := make(map[string]map[int32]kgo.EpochOffset)
+	before := make(map[partition]int64)
 	l.mu.Lock()
 	for p, tr := range l.trackers {
-		next, epoch, moved, outstanding, oldest, high := tr.low()
+		next, epoch, moved, was, outstanding, oldest, high := tr.low()
+		before[p] = was
 		if moved {
 			set(commit, tr.topic, p.id, kgo.EpochOffset{Epoch: epoch, Offset: next})
 		}
@@ -134,9 +137,9 @@ func (l *ExecutorLoop) progress(ctx context.Context) {
 	// Not stored: it is tried again, also when nothing more is done until then.
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, tr := range l.trackers {
-		if _, ok := commit[tr.topic]; ok {
-			tr.touch()
+	for p, tr := range l.trackers {
+		if _, ok := commit[tr.topic][p.id]; ok {
+			tr.touch(before[p])
 		}
 	}
 }
@@ -167,13 +170,17 @@ type tracker struct {
 	topic  string
 	paused bool
 
-	mu    sync.Mutex
-	queue []*tracked // in order of offsets; done ones leave at the front
-	last  int64      // last offset that left the queue
+	mu sync.Mutex
+	// queue is in order of offsets. Done ones leave at the front at once, and elsewhere when
+	// they are the half of it: one that takes long holds up commits, not memory.
+	queue []*tracked
+	open  int // entries not done
+	// next is the offset after the newest one taken: what is committed when nothing is open.
+	next  int64
 	epoch int32
-	moved bool
-	left  bool // something left the queue: last and epoch are of a record that is done
-	high  int64
+	// committed is what low last reported as moved.
+	committed int64
+	high      int64
 }
 
 type tracked struct {
@@ -183,27 +190,42 @@ type tracked struct {
 	done   bool
 }
 
+// tidyAbove is the length from which a queue is looked through for done entries.
+const tidyAbove = 1024
+
 func (t *tracker) add(offset int64, epoch int32, at time.Time) (done func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := &tracked{offset: offset, epoch: epoch, at: at}
+	if len(t.queue) == 0 && t.committed == 0 {
+		// Nothing is known to be done below the first record that was taken.
+		t.committed = offset
+	}
 	t.queue = append(t.queue, e)
+	t.open++
+	t.next, t.epoch = offset+1, epoch
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
+		if e.done {
+			return
+		}
 		e.done = true
+		t.open--
 		for len(t.queue) > 0 && t.queue[0].done {
-			t.last, t.epoch, t.moved, t.left = t.queue[0].offset, t.queue[0].epoch, true, true
 			t.queue[0] = nil
 			t.queue = t.queue[1:]
+		}
+		if len(t.queue) > tidyAbove && t.open < len(t.queue)/2 {
+			t.queue = slices.DeleteFunc(t.queue, func(e *tracked) bool { return e.done })
 		}
 	}
 }
 
-// touch makes low report the offset once more.
-func (t *tracker) touch() {
+// touch makes low report the offset once more, because it was not stored.
+func (t *tracker) touch(stored int64) {
 	t.mu.Lock()
-	t.moved = t.moved || t.left
+	t.committed = min(t.committed, stored)
 	t.mu.Unlock()
 }
 
@@ -213,13 +235,16 @@ func (t *tracker) setHigh(h int64) {
 	t.mu.Unlock()
 }
 
-// low returns the offset below which everything is done, and whether it moved since asked.
-func (t *tracker) low() (next int64, epoch int32, moved bool, outstanding int, oldest time.Time, high int64) {
+// low returns the offset below which everything is done, whether it moved since it was asked
+// for, and how many are not done.
+func (t *tracker) low() (next int64, epoch int32, moved bool, was int64, outstanding int, oldest time.Time, high int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	moved, t.moved = t.moved, false
+	next, epoch = t.next, t.epoch
 	if len(t.queue) > 0 {
-		oldest = t.queue[0].at
+		next, epoch, oldest = t.queue[0].offset, t.queue[0].epoch, t.queue[0].at
 	}
-	return t.last + 1, t.epoch, moved, len(t.queue), oldest, t.high
+	was, moved = t.committed, next > t.committed
+	t.committed = max(was, next)
+	return next, epoch, moved, was, t.open, oldest, t.high
 }
