@@ -147,6 +147,26 @@ func (l *Loop) revoked(lost map[string][]int32) {
 	l.forgetLag(lost)
 }
 
+// uncommitted is what has been emitted and Kafka does not have: that of this round, and what
+// was refused before. It is never lower than what Kafka has: after a rewind the session passes
+// that again, and a lower commit would move the cut of a rebuild to versions that compaction
+// has removed.
+func (l *Loop) uncommitted(round map[string]map[int32]kgo.EpochOffset) map[string]map[int32]kgo.EpochOffset {
+	commit := make(map[string]map[int32]kgo.EpochOffset)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p, s := range l.sessions {
+		full := l.Scope.Topic(s.input)
+		if o, ok := round[full][p.id]; ok {
+			s.emitted = o
+		}
+		if s.emitted.Offset > s.committed {
+			set(commit, full, p.id, s.emitted)
+		}
+	}
+	return commit
+}
+
 // committed notes what Kafka took.
 func (l *Loop) committed(offsets map[string]map[int32]kgo.EpochOffset) {
 	for full, parts := range offsets {
@@ -171,7 +191,6 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 	l.fetchPoint.Pass()
 	var (
 		mu      sync.Mutex
-		commit  = make(map[string]map[int32]kgo.EpochOffset)
 		busy    = make(map[string]map[int32]kgo.EpochOffset)
 		back    = make(map[string]map[int32]kgo.EpochOffset)
 		stalled bool
@@ -199,12 +218,7 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 				set(back, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: -1, Offset: again})
 				stalled = stalled || stall
 			default:
-				// After a rewind the session passes what is committed already; a lower commit would
-				// move the cut of a rebuild to versions that compaction has removed.
-				if s := l.session(partition{l.inputs[fp.Topic].Name, fp.Partition}); s != nil && last.Offset+1 > s.committed {
-					set(commit, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
-				}
-				set(busy, fp.Topic, fp.Partition, kgo.EpochOffset{})
+				set(busy, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
 				l.lag(l.inputs[fp.Topic].Name, fp.Partition, fp.HighWatermark, last.Offset, first.Timestamp)
 			}
 			return nil
@@ -220,7 +234,7 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 		return fmt.Errorf("emitting: %w", err)
 	}
 	l.Metrics.Outputs.WithLabelValues(l.name).Add(float64(emitted.n))
-	if len(commit) > 0 {
+	if commit := l.uncommitted(busy); len(commit) > 0 {
 		l.commitPoint.Pass()
 		if l.commit(context.WithoutCancel(ctx), commit) == nil {
 			l.committed(commit)

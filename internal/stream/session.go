@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/helloword/crossdock/internal/crash"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
@@ -91,6 +93,8 @@ type session struct {
 	next int64
 	// committed is the highest offset that Kafka has of the group.
 	committed int64
+	// emitted is the offset after the last record whose outputs are acknowledged.
+	emitted kgo.EpochOffset
 	// refused are the offsets whose refusal Redis keeps.
 	refused map[int64]bool
 	cache   *cache
