@@ -227,16 +227,19 @@ func newer(s, o *event.Order) bool {
 	return bytes.Compare(snapshotBytes(s), snapshotBytes(o)) > 0
 }
 
-// progressOf measures how far along an order is, the most final first.
-func progressOf(o *event.Order) (p [6]int64) {
+// progressOf measures how far along an order is, the most final first. Lines and units are
+// ordered and only ever added: what is taken out again stays as removed.
+func progressOf(o *event.Order) (p [8]int64) {
 	if o.CancelledMs != 0 || o.Status == event.OrderStatus_ORDER_STATUS_CANCELLED {
 		p[0] = 1
 	}
 	for _, l := range o.Lines {
 		p[1] += l.Fulfilled
 		p[2] += l.Removed
+		p[4] += l.Quantity
 	}
-	p[3], p[4], p[5] = int64(o.PaymentStatus), int64(o.FulfilmentStatus), int64(o.Status)
+	p[3] = int64(len(o.Lines))
+	p[5], p[6], p[7] = int64(o.PaymentStatus), int64(o.FulfilmentStatus), int64(o.Status)
 	return p
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"github.com/helloword/crossdock/cmd/crossdock/app"
 )
 
 // Report is what a year came to. Every figure about trade is read back from ClickHouse; the
@@ -100,9 +102,29 @@ func (y *year) report(ctx context.Context, began time.Time) (*Report, error) {
 			r.problems = append(r.problems, fmt.Errorf("%s: %d, the file says %d", c.what, c.got, c.want))
 		}
 	}
+	if f.DeadLetters != w.RefusedLines {
+		if err := y.explain(ctx, r); err != nil {
+			return nil, err
+		}
+	}
 	r.Seconds = time.Since(began).Seconds()
 	r.PeakRSSMB = peakRSS()
 	return r, nil
+}
+
+// explain adds the reasons of dead letters that the file does not ask for.
+func (y *year) explain(ctx context.Context, r *Report) error {
+	const most = 5
+	n := 0
+	return y.app.DeadLetters(ctx, nil, time.Time{}, func(d *app.DeadLetter) error {
+		if d.Letter.Account == depotAccount && d.Letter.Code == "unsupported" {
+			return nil // the file's own bookkeeping entries
+		}
+		if n++; n <= most {
+			r.problems = append(r.problems, fmt.Errorf("dead letter %s of stage %s: %s", d.ID, d.Letter.Stage, d.Letter.Reason))
+		}
+		return nil
+	})
 }
 
 // Print shows the report to people.

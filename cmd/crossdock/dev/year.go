@@ -150,7 +150,7 @@ func (y *year) stock() {
 	y.variants = make([]map[string]int64, len(y.shops))
 	for i, sh := range y.shops {
 		y.variants[i] = make(map[string]int64)
-		for sku, price := range y.year.Prices {
+		for sku, price := range y.year.ListPrices() {
 			p := sh.AddProduct(shopsim.ProductSpec{
 				Title:    y.title(sku),
 				Variants: []shopsim.VariantSpec{{SKU: sku, Price: price, Tracked: retail.Goods(sku)}},

@@ -81,8 +81,8 @@ type Year struct {
 	Sold map[string]int64
 	// Titles of the SKUs, sold or not.
 	Titles map[string]string
-	// Prices: the first price at which each SKU was sold, as text.
-	Prices map[string]string
+	// Prices: the first price at which each SKU was sold.
+	Prices map[string]*event.Decimal
 }
 
 var header = []string{"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"}
@@ -125,7 +125,7 @@ func parse(r io.Reader) (*Year, error) {
 			return nil, fmt.Errorf("line 1: column %d is %q, want %q", i+1, head[i], h)
 		}
 	}
-	y := &Year{Sold: make(map[string]int64), Titles: make(map[string]string), Prices: make(map[string]string)}
+	y := &Year{Sold: make(map[string]int64), Titles: make(map[string]string), Prices: make(map[string]*event.Decimal)}
 	type key struct {
 		invoice string
 		kind    Kind
@@ -160,8 +160,8 @@ func parse(r io.Reader) (*Year, error) {
 			if l.Goods() {
 				y.Sold[l.SKU] += l.Quantity
 			}
-			if y.Prices[l.SKU] == "" {
-				y.Prices[l.SKU] = l.PriceText
+			if y.Prices[l.SKU] == nil {
+				y.Prices[l.SKU] = l.Price
 			}
 		}
 		if l.Title != "" && y.Titles[l.SKU] == "" {
@@ -238,3 +238,17 @@ func digits(s string) bool {
 
 // customer drops the ".0" that a spreadsheet left behind the number.
 func customer(s string) string { return strings.Clone(strings.TrimSuffix(s, ".0")) }
+
+// ListPrices are the SKUs' first prices as a shop can list them: in whole pence, at least one.
+func (y *Year) ListPrices() map[string]string {
+	listed := make(map[string]string, len(y.Prices))
+	for sku, price := range y.Prices {
+		minor, err := money.Mul(price, 1, 2)
+		if err != nil {
+			panic(err) // unreachable: its lines' amounts were computed from it
+		}
+		minor = max(minor, 1)
+		listed[sku] = fmt.Sprintf("%d.%02d", minor/100, minor%100)
+	}
+	return listed
+}
