@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -57,7 +56,7 @@ func checkExpression(t *testing.T, where, expr string) {
 		}
 		known = append(known, ls...)
 		for _, m := range v.LabelMatchers {
-			if m.Name != labels.MetricName && !slices.Contains(ls, m.Name) && !slices.Contains(scraped, m.Name) {
+			if m.Name != model.MetricNameLabel && !slices.Contains(ls, m.Name) && !slices.Contains(scraped, m.Name) {
 				t.Errorf("%s: %s has no label %s, only %v", where, name, m.Name, ls)
 			}
 			if m.Name == "outcome" && strings.HasPrefix(name, "crossdock_webhook_requests") || strings.HasPrefix(name, "crossdock_push_outcomes") && m.Name == "outcome" {
