@@ -1,18 +1,25 @@
 package stock
 
 import (
+	"strings"
+
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
 // decide brings every listing of the level to what it shall show, and emits a target for
-// each whose quantity changed or that has none. While nobody has counted, nothing is decided.
+// each whose quantity changed or that has none. A platform counts down by itself what it
+// sells, and up what it takes back: the listings of an order's own account are decided anew
+// even when the answer is the same (0 where more is promised than there is, or a limit), or
+// they would go on showing the platform's own figure. While nobody has counted, nothing is
+// decided.
 func decide(tx *stream.Tx, level *event.StockLevel) {
 	if !level.Counted {
 		return
 	}
 	copied := false
+	soldOn := orderAccount(level.Cause)
 	for i, l := range level.Listings {
 		if l.Unlinked {
 			continue
@@ -22,7 +29,7 @@ func decide(tx *stream.Tx, level *event.StockLevel) {
 		if !isPaused {
 			quantity = shown(level.Available, l.Multiplier, l.Policy)
 		}
-		fresh := l.TargetVersion == nil
+		fresh := l.TargetVersion == nil || l.Account == soldOn
 		if !fresh && quantity == l.Target && isPaused == l.Paused {
 			continue
 		}
@@ -38,6 +45,16 @@ func decide(tx *stream.Tx, level *event.StockLevel) {
 			tx.Emit(target(level, n, l.Target))
 		}
 	}
+}
+
+// orderAccount is the account of the order that caused a level, "" if none did.
+func orderAccount(cause string) string {
+	rest, ok := strings.CutPrefix(cause, "order/")
+	if !ok {
+		return ""
+	}
+	account, _, _ := strings.Cut(rest, "/")
+	return account
 }
 
 // shown is what a listing shows while it is not paused: whole packs of what is available,

@@ -262,4 +262,30 @@ func TestTwoSKUsOfOneListingInOneBatch(t *testing.T) {
 	}
 }
 
+// TestOwnSaleIsAnsweredAlways: a platform counts down by itself what it sells. Where our
+// answer stays the same (nothing is left, or a limit), it is given again all the same, or the
+// platform would go on showing its own figure. The other accounts' listings are left alone.
+func TestOwnSaleIsAnsweredAlways(t *testing.T) {
+	_, m := newRoom(t)
+	own := link("S", "own", 1, 1, &event.ShowPolicy{MaxListed: 3})
+	own.GetLink().Account = "seller"
+	feed(m, count("S", "opening", 10), own, link("S", "other", 1, 2, &event.ShowPolicy{MaxListed: 3}))
+	drain(t, m, 10)
+	for _, c := range []struct {
+		reserved, want int64
+	}{{1, 3}, {12, 0}, {13, 0}} {
+		feed(m, move("S", fmt.Sprintf("order/seller/%d", c.reserved), c.reserved, 0, c.reserved))
+		got := targets(drain(t, m, 1))
+		var mine []int64
+		for _, g := range got {
+			if g.Account == "seller" {
+				mine = append(mine, g.Quantity)
+			}
+		}
+		if len(mine) != 1 || mine[0] != c.want {
+			t.Errorf("after a sale of %d on its own account the listing is told %v, want [%d]", c.reserved, mine, c.want)
+		}
+	}
+}
+
 func p(n int64) *int64 { return &n }
