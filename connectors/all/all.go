@@ -2,6 +2,7 @@
 package all
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -26,6 +27,7 @@ type Info struct {
 func List() ([]Info, error) {
 	deps := connectors.Deps{
 		Account: "example", HTTP: &http.Client{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Tokens: nothing{}, Limiter: nothing{},
 	}
 	shop := shopify.DefaultConfig()
 	shop.Shop, shop.ClientID, shop.ClientSecret = "example.myshopify.com", "example", "env:EXAMPLE"
@@ -45,3 +47,12 @@ func List() ([]Info, error) {
 	}
 	return infos, nil
 }
+
+// nothing is a token store and a limiter for connections that call nobody.
+type nothing struct{}
+
+func (nothing) Load(context.Context, string) ([]byte, error)                     { return nil, nil }
+func (nothing) Save(context.Context, string, []byte) error                       { return nil }
+func (nothing) Lock(context.Context, string) (func(), error)                     { return func() {}, nil }
+func (nothing) Wait(context.Context, string, float64, connectors.Priority) error { return nil }
+func (nothing) Observe(string, connectors.LimitState)                            {}
