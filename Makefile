@@ -3,6 +3,8 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# A recipe is one shell, so that a trap holds for all of it; hence the brackets around cd.
+.ONESHELL:
 
 export CGO_ENABLED ?= 0
 CACHE    := $(or $(CROSSDOCK_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/crossdock)
@@ -48,31 +50,26 @@ define with_services
 endef
 
 .PHONY: test
-.ONESHELL:
 test: bin/crossdock ## run all tests, on the real engines
 	$(call with_services,$(SERVICES)-test)
 	go test -timeout 20m ./...
 
 .PHONY: race
-.ONESHELL:
 race: bin/crossdock ## run the tests under the race detector
 	$(call with_services,$(SERVICES)-race)
 	CGO_ENABLED=1 go test -race -short -timeout 30m ./...
 
 .PHONY: chaos
-.ONESHELL:
 chaos: bin/crossdock ## kill every role at every named point, on the real engines (long)
 	CROSSDOCK_CHAOS=long go test -count=1 -timeout 60m -v ./test/chaos/...
 
 .PHONY: bench
-.ONESHELL:
 bench: bin/crossdock ## Go benchmarks, and the end-to-end load run
 	$(call with_services,$(SERVICES)-bench)
 	go test -run '^$$' -bench . -benchmem ./...
 	bin/crossdock bench --json
 
 .PHONY: bench-once
-.ONESHELL:
 bench-once: bin/crossdock ## one short run of each benchmark
 	$(call with_services,$(SERVICES)-bench)
 	go test -run '^$$' -bench . -benchtime 1x ./...
@@ -86,7 +83,7 @@ generate: ## make generated files anew
 	mkdir -p $(CACHE)/gobin
 	GOBIN=$(CACHE)/gobin go install $(PROTOC_GO)
 	GOBIN=$(CACHE)/gobin go install $(PROTOC_VT)
-	cd schemas/proto && PATH=$(CACHE)/gobin:$$PATH $(BUF) generate
+	(cd schemas/proto && PATH=$(CACHE)/gobin:$$PATH $(BUF) generate)
 	go run ./cmd/crossdock config schema > docs/crossdock.schema.json
 	go run ./cmd/crossdock connectors --markdown > docs/connectors.md
 	go run ./cmd/crossdock metrics --markdown > docs/metrics.md
@@ -100,8 +97,8 @@ lint: ## static checks: Go, Protobuf, breaking changes
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	$(LINT) run ./...
-	cd schemas/proto && $(BUF) lint
-	cd schemas/proto && $(BUF) breaking --against released.binpb
+	(cd schemas/proto && $(BUF) lint)
+	(cd schemas/proto && $(BUF) breaking --against released.binpb)
 
 .PHONY: vuln
 vuln: ## known vulnerabilities in what we call
