@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -54,8 +55,20 @@ func Rebuild(ctx context.Context, f Fold, d Deps, fromInput bool, progress func(
 		name, _ := d.Scope.Base(p.Topic)
 		cut[partition{name, p.Partition}] = max(p.Committed, 0)
 	}
-	if err := lowerCuts(ctx, room, d, cut); err != nil {
-		return res, err
+	if !fromInput {
+		if err := lowerCuts(ctx, room, d, cut); err != nil {
+			return res, err
+		}
+	}
+	// All is read and judged before anything is wiped: a refusal leaves Redis as it was.
+	entries := make(map[*Table]map[partition][]any)
+	for _, t := range room.tables {
+		if fromInput {
+			break
+		}
+		if entries[t], err = readTable(ctx, room, t, d, cut, &res, progress); err != nil {
+			return res, err
+		}
 	}
 	st := newRedisStore(d.Redis, d.Scope, room.name, room.stored())
 	for p := range cut {
@@ -70,12 +83,15 @@ func Rebuild(ctx context.Context, f Fold, d Deps, fromInput bool, progress func(
 		// Nothing is restored: the loop folds the whole input again.
 		return res, c.ForgetGroup(ctx, room.name)
 	}
-	for _, t := range room.tables {
-		n, err := restoreTable(ctx, room, t, d, st, cut, &res, progress)
-		if err != nil {
-			return res, err
+	for t, parts := range entries {
+		for p, pairs := range parts {
+			for chunk := range slices.Chunk(pairs, 2000) {
+				if err := st.putEntries(ctx, t, p, chunk); err != nil {
+					return res, err
+				}
+			}
+			res.Entries += len(pairs) / 2
 		}
-		res.Entries += n
 	}
 	for p, at := range cut {
 		if at == 0 {
@@ -168,7 +184,8 @@ type kept struct {
 	above  *lineage
 }
 
-func restoreTable(ctx context.Context, room *Room, t *Table, d Deps, st *redisStore, cut map[partition]int64, res *Rebuilt, progress func(int)) (int, error) {
+// readTable returns the entries of a table at the cut: pairs of id and stored form, by partition.
+func readTable(ctx context.Context, room *Room, t *Table, d Deps, cut map[partition]int64, res *Rebuilt, progress func(int)) (map[partition][]any, error) {
 	input := room.inputs[0]
 	keys := make(map[string]*kept)
 	err := kafka.Scan(ctx, d.Kafka, d.Scope, d.Log, []schemas.Topic{t.Topic}, time.Time{}, func(r *kafka.Scanned) error {
@@ -207,37 +224,21 @@ func restoreTable(ctx context.Context, room *Room, t *Table, d Deps, st *redisSt
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	n := 0
-	chunks := make(map[partition][]any)
+	entries := make(map[partition][]any)
 	for id, k := range keys {
 		// What follows a deleted entry names no predecessor: Redis forgets a deleted one's lineage.
 		fresh := k.stored == nil && k.above != nil && k.above.previous == noEntry.version
 		if k.above != nil && !fresh && k.above.previous != k.best.version {
-			return 0, fmt.Errorf("%s, key %s: version %s is needed and was compacted away (%s replaced it): keep min.compaction.lag.ms above the longest pause; here only handling the input again from its beginning helps: wipe the room with `crossdock rebuild --room %s --from-input`",
+			return nil, fmt.Errorf("%s, key %s: version %s is needed and was compacted away (%s replaced it): keep min.compaction.lag.ms above the longest pause; here only handling the input again from its beginning helps: wipe the room with `crossdock rebuild --room %s --from-input`",
 				t.Topic.Name, id, k.above.previous, k.above.version, room.name)
 		}
-		if k.stored == nil {
-			continue
-		}
-		chunks[k.part] = append(chunks[k.part], id, k.stored)
-		n++
-		if len(chunks[k.part]) >= 2000 {
-			if err := st.putEntries(ctx, t, k.part, chunks[k.part]); err != nil {
-				return 0, err
-			}
-			chunks[k.part] = nil
+		if k.stored != nil {
+			entries[k.part] = append(entries[k.part], id, k.stored)
 		}
 	}
-	for p, c := range chunks {
-		if len(c) > 0 {
-			if err := st.putEntries(ctx, t, p, c); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return n, nil
+	return entries, nil
 }
 
 // wipe removes the watermark and entries of one partition.

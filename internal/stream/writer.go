@@ -50,6 +50,9 @@ type WriterLoop struct {
 	writer BatchWriter
 	topics []schemas.Topic
 
+	// patience with writes under way when the loop is stopped.
+	patience time.Duration
+
 	mu    sync.Mutex
 	lanes map[partition]*writeLane
 	// opened intents found at assignment, until the lane is made.
@@ -93,6 +96,7 @@ func NewWriterLoop(name string, topics []schemas.Topic, w BatchWriter, cfg Write
 	return &WriterLoop{
 		member: member{Deps: d, name: name}, cfg: cfg.withDefaults(), writer: w, topics: topics,
 		lanes: make(map[partition]*writeLane), intents: make(map[partition]intent), ids: make(map[string]string),
+		patience:    15 * time.Second,
 		intentPoint: points("Intent"), insertPoint: points("Insert"), confirmPoint: points("Confirm"),
 	}, nil
 }
@@ -504,7 +508,7 @@ func (l *WriterLoop) revoked(lost map[string][]int32) {
 func (l *WriterLoop) stop() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	patience, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	patience, cancel := context.WithTimeout(context.Background(), l.patience)
 	defer cancel()
 	marks := make(map[*writeLane]string)
 	for _, lane := range l.lanes {
