@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -113,7 +114,31 @@ func (c *Client) ApplyTopics(ctx context.Context, topics []schemas.Topic, l Layo
 		}
 		done = append(done, s.Change)
 	}
-	return done, nil
+	return done, c.visible(ctx, topics)
+}
+
+// visible waits until the cluster shows the topics: a broker's metadata follow the controller's,
+// and who starts right after must find them.
+func (c *Client) visible(ctx context.Context, topics []schemas.Topic) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for _, t := range topics {
+		for {
+			_, err := c.ask(ctx, c.scope.Topic(t))
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, ErrNoTopic) {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("waiting for the cluster to show topic %s: %w", t.Name, ctx.Err())
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return nil
 }
 
 type step struct {
@@ -206,11 +231,11 @@ func (c *Client) plan(ctx context.Context, topics []schemas.Topic, l Layout) ([]
 func width(full string, t schemas.Topic, now, want int32) step {
 	if t.Stateful {
 		return step{Change: Change{full, "refuse", fmt.Sprintf(
-			"it has %d partitions and the configuration says %d, but state is kept by partition: set topics.partitions back to %d, or begin a new tenant with the new count and replay into it",
+			"it has %d partitions and the configuration says %d, but state is kept by partition: set kafka.partitions back to %d, or begin a new tenant with the new count and replay into it",
 			now, want, now)}}
 	}
 	if now > want {
-		return step{Change: Change{full, "refuse", fmt.Sprintf("it has %d partitions and the configuration says %d: Kafka cannot take partitions away; set topics.partitions back", now, want)}}
+		return step{Change: Change{full, "refuse", fmt.Sprintf("it has %d partitions and the configuration says %d: Kafka cannot take partitions away; set kafka.partitions back", now, want)}}
 	}
 	return step{
 		Change{full, "widen", fmt.Sprintf("%d to %d partitions", now, want)},
@@ -281,10 +306,10 @@ func (c *Client) Version(ctx context.Context) (text string, ok bool, err error) 
 			return "", false, fmt.Errorf("asking broker %d for API versions: %w", v.NodeID, v.Err)
 		}
 		text = v.VersionGuess()
-		// KIP-848 heartbeats (68) and no API below the 4.0 baseline: Produce (0) begins at 3.
+		// KIP-848 heartbeats (68), and KIP-896's baseline: 4.0 took away Fetch (1) below version 4.
 		_, groups := v.KeyMaxVersion(68)
-		min, _ := v.KeyMinVersion(0)
-		if !groups || min < 3 {
+		fetch, _ := v.KeyMinVersion(1)
+		if !groups || fetch < 4 {
 			ok = false
 		}
 	}

@@ -155,8 +155,8 @@ func TestTopicsRefused(t *testing.T) {
 		l     Layout
 		says  string
 	}{
-		"a stateful topic is not widened":        {pinned, Layout{Wide: 6, Narrow: 2, Replicas: 1, MinInSync: 1}, "set topics.partitions back to 3"},
-		"a stateful topic is not narrowed":       {pinned, Layout{Wide: 2, Narrow: 2, Replicas: 1, MinInSync: 1}, "set topics.partitions back to 3"},
+		"a stateful topic is not widened":        {pinned, Layout{Wide: 6, Narrow: 2, Replicas: 1, MinInSync: 1}, "set kafka.partitions back to 3"},
+		"a stateful topic is not narrowed":       {pinned, Layout{Wide: 2, Narrow: 2, Replicas: 1, MinInSync: 1}, "set kafka.partitions back to 3"},
 		"partitions cannot be taken from others": {loose, Layout{Wide: 1, Narrow: 2, Replicas: 1, MinInSync: 1}, "cannot take partitions away"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -175,28 +175,27 @@ func (c *Client) after(ctx context.Context, leader int32, topic string, id kadm.
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
 		return from, lasting(err)
 	}
-	for i := range resp.Topics {
-		for j := range resp.Topics[i].Partitions {
-			rp := &resp.Topics[i].Partitions[j]
-			if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
-				return from, lasting(err)
-			}
-			if len(rp.RecordBatches) == 0 {
-				// Nothing at all from here to the high watermark.
-				return max(from, rp.HighWatermark), nil
-			}
-			fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: from, Topic: topic, Partition: p},
-				rp, kgo.DefaultDecompressor(), nil)
-			if fp.Err != nil {
-				return from, fp.Err
-			}
-			if len(fp.Records) > 0 {
-				return from, nil
-			}
-			return next, nil
-		}
+	// One partition was asked for.
+	if len(resp.Topics) == 0 || len(resp.Topics[0].Partitions) == 0 {
+		return from, nil
 	}
-	return from, nil
+	rp := &resp.Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
+		return from, lasting(err)
+	}
+	if len(rp.RecordBatches) == 0 {
+		// Nothing at all from here to the high watermark.
+		return max(from, rp.HighWatermark), nil
+	}
+	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: from, Topic: topic, Partition: p},
+		rp, kgo.DefaultDecompressor(), nil)
+	if fp.Err != nil {
+		return from, fp.Err
+	}
+	if len(fp.Records) > 0 {
+		return from, nil
+	}
+	return next, nil
 }
 
 // lasting drops errors that pass by themselves: whoever asks, asks again.

@@ -13,6 +13,7 @@ import (
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
+	"github.com/helloword/crossdock/sinks/alert"
 	"github.com/helloword/crossdock/sinks/clickhouse"
 )
 
@@ -24,11 +25,11 @@ func (noListings) Lookup(string, string) *event.Resolution { return nil }
 // Folds are the rooms that keep state, in the order of an order's way.
 func (a *App) Folds() ([]stream.Fold, error) {
 	var folds []stream.Fold
-	for _, make := range []func() (stream.Fold, error){
+	for _, open := range []func() (stream.Fold, error){
 		func() (stream.Fold, error) { return a.translateRoom(noListings{}) },
 		a.catalogRoom, a.ordersRoom, a.stockRoom, a.fxRoom,
 	} {
-		f, err := make()
+		f, err := open()
 		if err != nil {
 			return nil, err
 		}
@@ -85,10 +86,20 @@ func (a *App) Readers() ([]Reader, error) {
 	for _, f := range folds {
 		rs = append(rs, Reader{f.Name(), f.Inputs()})
 	}
-	return append(rs,
+	rs = append(rs,
 		Reader{"push", []schemas.Topic{schemas.PushTargets}},
 		Reader{"clickhouse", clickhouse.Topics()},
-	), nil
+	)
+	if a.alerts() {
+		rs = append(rs, Reader{"alert", alert.Topics()})
+	}
+	return rs, nil
+}
+
+// alerts reports whether there is somebody to tell.
+func (a *App) alerts() bool {
+	c := a.Config.AlertConfig()
+	return c.Webhook.URL != "" || c.Mail.Server != ""
 }
 
 // Lag of one group over all its partitions.

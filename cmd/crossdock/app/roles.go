@@ -284,7 +284,7 @@ func startClickHouse(a *App, ctx context.Context) (func(context.Context) error, 
 
 func startAlert(a *App, _ context.Context) (func(context.Context) error, error) {
 	cfg := a.Config.AlertConfig()
-	if cfg.Webhook.URL == "" && cfg.Mail.Server == "" {
+	if !a.alerts() {
 		a.Log.Info("nobody is told of alerts: set alert.webhook or alert.mail")
 		return func(ctx context.Context) error { <-ctx.Done(); return nil }, nil
 	}
