@@ -19,13 +19,15 @@ type ExecutorLoop struct {
 	exec   Executor
 	topics []schemas.Topic
 
+	maxOutstanding int
+
 	mu       sync.Mutex
 	trackers map[partition]*tracker
 }
 
-// maxOutstanding bounds the deliveries of one partition that are not done: beyond it the
+// outstandingLimit bounds the deliveries of one partition that are not done: beyond it the
 // partition is paused, and the member stays in the group.
-const maxOutstanding = 50_000
+const outstandingLimit = 50_000
 
 // NewExecutorLoop makes the loop of a sink that carries records out one by one.
 func NewExecutorLoop(name string, topics []schemas.Topic, exec Executor, d Deps) (*ExecutorLoop, error) {
@@ -33,7 +35,7 @@ func NewExecutorLoop(name string, topics []schemas.Topic, exec Executor, d Deps)
 		return nil, fmt.Errorf("sink %s: executor, topics, log and metrics are needed", name)
 	}
 	return &ExecutorLoop{
-		member: member{Deps: d, name: name}, exec: exec, topics: topics,
+		member: member{Deps: d, name: name}, exec: exec, topics: topics, maxOutstanding: outstandingLimit,
 		trackers: make(map[partition]*tracker),
 	}, nil
 }
@@ -122,10 +124,10 @@ func (l *ExecutorLoop) progress(ctx context.Context) {
 		l.lag(p.topic, p.id, high, next-1, oldest)
 		one := map[string][]int32{tr.topic: {p.id}}
 		switch {
-		case outstanding > maxOutstanding && !tr.paused:
+		case outstanding > l.maxOutstanding && !tr.paused:
 			tr.paused = true
 			l.client.PauseFetchPartitions(one)
-		case outstanding < maxOutstanding/2 && tr.paused:
+		case outstanding < l.maxOutstanding/2 && tr.paused:
 			tr.paused = false
 			l.client.ResumeFetchPartitions(one)
 		}
