@@ -147,7 +147,11 @@ func (c *Client) Lag(ctx context.Context, group string, topics []schemas.Topic) 
 	for i, t := range topics {
 		names[i] = c.scope.Topic(t)
 	}
-	committed, err := adm.FetchOffsets(ctx, c.scope.Group(group))
+	var committed kadm.OffsetResponses
+	err := patiently(ctx, func() (err error) {
+		committed, err = adm.FetchOffsets(ctx, c.scope.Group(group))
+		return err
+	})
 	if err == nil {
 		err = committed.Error()
 	}
@@ -260,4 +264,22 @@ func (c *Client) ForgetGroup(ctx context.Context, group string) error {
 		return fmt.Errorf("forgetting group %s: %w", full, err)
 	}
 	return nil
+}
+
+// patiently repeats what a cluster cannot answer yet: a new one makes its group coordinator at
+// the first question.
+func patiently(ctx context.Context, ask func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := ask()
+		if err == nil || !kerr.IsRetriable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
 }
