@@ -87,7 +87,7 @@ func (l *Loop) Run(ctx context.Context) error {
 
 // assign is step Assign: where to read from, and on what state the session stands.
 func (l *Loop) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	l.assignPoint.Pass()
+	defer l.assignPoint.Pass()
 	for full, parts := range offsets {
 		t := l.inputs[full]
 		for p, o := range parts {
@@ -235,15 +235,15 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 	}
 	l.Metrics.Outputs.WithLabelValues(l.name).Add(float64(emitted.n))
 	if commit := l.uncommitted(busy); len(commit) > 0 {
-		l.commitPoint.Pass()
 		if l.commit(context.WithoutCancel(ctx), commit) == nil {
 			l.committed(commit)
 		}
+		l.commitPoint.Pass()
 		l.Metrics.Batch.WithLabelValues(l.name).Observe(time.Since(start).Seconds())
 	}
 	if len(back) > 0 {
-		l.rewindPoint.Pass()
 		l.client.SetOffsets(back)
+		l.rewindPoint.Pass()
 	}
 	if stalled {
 		l.client.AllowRebalance()
@@ -295,8 +295,10 @@ func (l *Loop) batch(work, stop context.Context, left *patience, fp kgo.FetchTop
 		}
 		if err == nil {
 			l.count(len(records), res)
+			err := l.emit(work, res.outputs, out)
+			// Some of them are out.
 			l.emitPoint.Pass()
-			return -1, false, l.emit(work, res.outputs, out)
+			return -1, false, err
 		}
 		var damaged *StateError
 		if errors.As(err, &damaged) {

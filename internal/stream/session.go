@@ -212,8 +212,8 @@ func (s *session) attempt(ctx context.Context, records []*Record, prep []prepare
 	forgets := s.forgets()
 	req.writes = append(req.writes, forgets...)
 
-	s.apply.Pass()
 	answer, err = s.store.apply(ctx, s.part, &req)
+	s.apply.Pass()
 	if err != nil || !answer.applied {
 		return handled{}, answer, err
 	}
@@ -257,11 +257,11 @@ func (s *session) loadMissing(ctx context.Context, records []*Record, prep []pre
 	if len(missing) == 0 {
 		return view, applyAnswer{watermark: s.base, applied: true}, nil
 	}
-	s.load.Pass()
 	wm, stored, err := s.store.load(ctx, s.part, missing)
 	if err != nil {
 		return nil, applyAnswer{}, fmt.Errorf("loading state of %s: %w", s.part, err)
 	}
+	s.load.Pass()
 	if wm != s.base {
 		return nil, applyAnswer{watermark: wm}, nil
 	}

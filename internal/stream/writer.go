@@ -255,7 +255,6 @@ func (l *WriterLoop) advance(ctx context.Context) error {
 	if len(marks) == 0 {
 		return nil
 	}
-	l.confirmPoint.Pass()
 	refused, err := l.commitMarks(context.WithoutCancel(ctx), marks)
 	if err != nil {
 		// Nothing was begun: the records stay in the buffers, or go to their new owner.
@@ -265,12 +264,19 @@ func (l *WriterLoop) advance(ctx context.Context) error {
 		}
 		return nil
 	}
+	confirmed := false
 	for lane := range marks {
 		if !refused[lane] {
+			confirmed = confirmed || lane.dirty
 			lane.dirty = false
 		}
 	}
-	l.intentPoint.Pass()
+	if confirmed {
+		l.confirmPoint.Pass()
+	}
+	if len(start) > 0 {
+		l.intentPoint.Pass()
+	}
 	for _, lane := range start {
 		if refused[lane] {
 			l.uncut(lane)
@@ -352,8 +358,8 @@ func (l *WriterLoop) begin(lane *writeLane) {
 
 func (l *WriterLoop) write(ctx context.Context, b *Batch) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		l.insertPoint.Pass()
 		err := l.writer.Write(ctx, b)
+		l.insertPoint.Pass()
 		var rejected *RejectedError
 		switch {
 		case err == nil:
