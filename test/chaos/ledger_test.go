@@ -1,0 +1,100 @@
+package chaos
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+
+	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
+)
+
+// ledger stands before a shop and writes down every stock write that was carried out, whatever
+// was answered. Repeats under a known idempotency key are answered by the shop and are none.
+type ledger struct {
+	*shopsim.Simulator
+	account string
+
+	mu    sync.Mutex
+	items map[string]string // inventory item → SKU
+	// done counts the writes that changed something, by what they asked for.
+	done map[written]int
+	// blind are writes that did not say what they expect, empty those that expected what they
+	// asked for: the shop compares, so they changed nothing.
+	writes, blind, empty int
+}
+
+// written is what a write asked for: a decision asks for it once.
+type written struct {
+	sku      string
+	quantity int64
+}
+
+func newLedger(s *shopsim.Simulator, account string) *ledger {
+	return &ledger{Simulator: s, account: account, items: map[string]string{}, done: map[written]int{}}
+}
+
+func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 4<<20))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if !bytes.Contains(body, []byte("inventorySetQuantities")) {
+		l.Simulator.ServeHTTP(w, r)
+		return
+	}
+	var call struct {
+		Variables struct {
+			Input struct {
+				Quantities []struct {
+					Item     string `json:"inventoryItemId"`
+					Quantity int64  `json:"quantity"`
+					From     *int64 `json:"changeFromQuantity"`
+				} `json:"quantities"`
+			} `json:"input"`
+		} `json:"variables"`
+	}
+	if err := json.Unmarshal(body, &call); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	// One write at a time, so that the counter tells whether this one was carried out, whatever
+	// was answered.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.Stats().PushesAccepted
+	l.Simulator.ServeHTTP(w, r)
+	if l.Stats().PushesAccepted == before {
+		return
+	}
+	for _, q := range call.Variables.Input.Quantities {
+		l.writes++
+		switch {
+		case q.From == nil:
+			l.blind++
+		case *q.From == q.Quantity:
+			// It was told to change nothing, and changed nothing.
+			l.empty++
+			continue
+		}
+		l.done[written{l.items[q.Item], q.Quantity}]++
+	}
+}
+
+// judge counts as doubled what was carried out more often than it was decided: decided[…] is
+// how many targets there were of each kind.
+func (l *ledger) judge(v *verdict, decided map[written]int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for what, n := range l.done {
+		if n > decided[what] {
+			v.note(&v.doubled, "%s: %s was set to %d %d times, decided %d times", l.account, what.sku, what.quantity, n, decided[what])
+		}
+	}
+	if l.blind > 0 {
+		v.note(&v.doubled, "%s: %d writes did not say what they expect", l.account, l.blind)
+	}
+}
