@@ -125,7 +125,3 @@ func profile(dir string) (stop func(), err error) {
 		}
 	}, nil
 }
-
-func benchCommand() *cobra.Command {
-	return &cobra.Command{Use: "bench", Hidden: true, RunE: func(*cobra.Command, []string) error { return errors.New("not here yet") }}
-}
