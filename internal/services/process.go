@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -245,9 +246,17 @@ func (p *Process) Restart(ctx context.Context) error {
 	return p.start(ctx)
 }
 
+// Ports are chosen below those that systems lend to outgoing connections (32768 and up on
+// Linux, 49152 and up elsewhere): an engine that was killed finds its port free again.
+const lowestPort, portsEnd = 20_000, 32_768
+
 // choosePort returns want if that loopback port is free, else a free one.
 func choosePort(want string) (string, error) {
-	for _, addr := range []string{want, "127.0.0.1:0"} {
+	candidates := []string{want}
+	for range 100 {
+		candidates = append(candidates, fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(portsEnd-lowestPort)))
+	}
+	for _, addr := range append(candidates, "127.0.0.1:0") {
 		if addr == "" {
 			continue
 		}
