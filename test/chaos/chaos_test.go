@@ -86,6 +86,9 @@ func TestKilled(t *testing.T) {
 	}
 	w.during(func() { w.kill(t, plan) })
 	v := w.settle(t, "killed at named points")
+	if long() {
+		v = w.disasters(t)
+	}
 	w.report(t, v)
 }
 

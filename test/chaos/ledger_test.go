@@ -3,9 +3,12 @@ package chaos
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
+	"time"
 
 	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
 )
@@ -20,6 +23,8 @@ type ledger struct {
 	items map[string]string // inventory item → SKU
 	// done counts the writes that changed something, by what they asked for.
 	done map[written]int
+	// history of the writes, for who asks how it came.
+	history map[written][]string
 	// blind are writes that did not say what they expect, empty those that expected what they
 	// asked for: the shop compares, so they changed nothing.
 	writes, blind, empty int
@@ -32,7 +37,7 @@ type written struct {
 }
 
 func newLedger(s *shopsim.Simulator, account string) *ledger {
-	return &ledger{Simulator: s, account: account, items: map[string]string{}, done: map[written]int{}}
+	return &ledger{Simulator: s, account: account, items: map[string]string{}, done: map[written]int{}, history: map[written][]string{}}
 }
 
 func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -48,6 +53,7 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var call struct {
 		Variables struct {
+			Key   string `json:"key"`
 			Input struct {
 				Quantities []struct {
 					Item     string `json:"inventoryItemId"`
@@ -72,6 +78,12 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, q := range call.Variables.Input.Quantities {
 		l.writes++
+		what := written{l.items[q.Item], q.Quantity}
+		from := "anything"
+		if q.From != nil {
+			from = strconv.FormatInt(*q.From, 10)
+		}
+		l.history[what] = append(l.history[what], fmt.Sprintf("%s from %s under %.8s", time.Now().Format("15:04:05.000"), from, call.Variables.Key))
 		switch {
 		case q.From == nil:
 			l.blind++
@@ -80,7 +92,7 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			l.empty++
 			continue
 		}
-		l.done[written{l.items[q.Item], q.Quantity}]++
+		l.done[what]++
 	}
 }
 
@@ -91,7 +103,7 @@ func (l *ledger) judge(v *verdict, decided map[written]int) {
 	defer l.mu.Unlock()
 	for what, n := range l.done {
 		if n > decided[what] {
-			v.note(&v.doubled, "%s: %s was set to %d %d times, decided %d times", l.account, what.sku, what.quantity, n, decided[what])
+			v.note(&v.doubled, "%s: %s was set to %d %d times, decided %d times: %v", l.account, what.sku, what.quantity, n, decided[what], l.history[what])
 		}
 	}
 	if l.blind > 0 {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ type trade struct {
 	orders  []placed
 	entries int
 	steps   int
+	// ticks counts the steps for those who watch.
+	ticks atomic.Int64
 }
 
 // shop is one simulated shop behind its ledger.
@@ -105,6 +108,13 @@ func (tr *trade) during(f func()) {
 	f()
 }
 
+// goOn waits until trade has gone on for some steps.
+func (tr *trade) goOn(t *testing.T, steps int64) {
+	t.Helper()
+	to := tr.ticks.Load() + steps
+	until(t, 2*time.Minute, "trade goes on", func() bool { return tr.ticks.Load() >= to })
+}
+
 // run trades at a steady pace until ctx ends.
 func (tr *trade) run(ctx context.Context) error {
 	entries := make(chan depotsim.Entry, 1000)
@@ -136,6 +146,7 @@ func (tr *trade) run(ctx context.Context) error {
 // step is one thing that happens in a shop, and now and then one in the warehouse.
 func (tr *trade) step(entries chan<- depotsim.Entry) error {
 	tr.steps++
+	tr.ticks.Add(1)
 	sku := tr.products[tr.rng.IntN(len(tr.products))]
 	switch {
 	case tr.steps%7 == 0:
