@@ -218,46 +218,47 @@ func TestExecutorCommitRefused(t *testing.T) {
 func TestExecutorRevoke(t *testing.T) {
 	for _, next := range []bool{false, true} {
 		t.Run(fmt.Sprint("kip848=", next), func(t *testing.T) {
-			e := newEngines(t, 4)
-			e.deps.Group.NewProtocol = next
-			var mu sync.Mutex
-			done := make(map[string]int)
-			work := func() *worker {
-				return &worker{done: func(d *Delivery) {
+			onEngines(t, 4, func(t *testing.T, e *engines) {
+				e.deps.Group.NewProtocol = next
+				var mu sync.Mutex
+				done := make(map[string]int)
+				work := func() *worker {
+					return &worker{done: func(d *Delivery) {
+						mu.Lock()
+						done[fmt.Sprint(d.Partition, "@", d.Offset)]++
+						mu.Unlock()
+					}}
+				}
+				r1 := e.execute(t, work())
+				rng := rand.New(rand.NewPCG(3, 4))
+				want := 0
+				for i := range 5 {
+					for range 40 {
+						e.produce(t, number(fmt.Sprint("k", rng.IntN(50)), 1))
+						want++
+					}
+					if i%2 == 1 {
+						r2 := e.execute(t, work())
+						r1.stop(t)
+						r1 = r2
+					}
+				}
+				eventually(t, "everything to be done", func() bool {
 					mu.Lock()
-					done[fmt.Sprint(d.Partition, "@", d.Offset)]++
-					mu.Unlock()
-				}}
-			}
-			r1 := e.execute(t, work())
-			rng := rand.New(rand.NewPCG(3, 4))
-			want := 0
-			for i := range 5 {
-				for range 40 {
-					e.produce(t, number(fmt.Sprint("k", rng.IntN(50)), 1))
-					want++
+					defer mu.Unlock()
+					return len(done) == want
+				})
+				r1.stop(t)
+				lags, err := e.admin(t).Lag(t.Context(), "push", []schemas.Topic{sumsIn})
+				if err != nil {
+					t.Fatal(err)
 				}
-				if i%2 == 1 {
-					r2 := e.execute(t, work())
-					r1.stop(t)
-					r1 = r2
+				for _, l := range lags {
+					if l.End > 0 && l.Committed != l.End {
+						t.Errorf("%s/%d: committed %d of %d", l.Topic, l.Partition, l.Committed, l.End)
+					}
 				}
-			}
-			eventually(t, "everything to be done", func() bool {
-				mu.Lock()
-				defer mu.Unlock()
-				return len(done) == want
 			})
-			r1.stop(t)
-			lags, err := e.admin(t).Lag(t.Context(), "push", []schemas.Topic{sumsIn})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, l := range lags {
-				if l.End > 0 && l.Committed != l.End {
-					t.Errorf("%s/%d: committed %d of %d", l.Topic, l.Partition, l.Committed, l.End)
-				}
-			}
 		})
 	}
 }
@@ -289,11 +290,13 @@ func TestExecutorPauses(t *testing.T) {
 	full := e.deps.Scope.Topic(sumsIn)
 	e.feed(t, 20)
 	eventually(t, "a pause", func() bool { return len(h.offsets()) > 10 && len(l.paused()) > 0 })
-	for _, o := range h.offsets() {
-		h.done(o)
-	}
 	e.feed(t, 10)
-	eventually(t, "the rest after the pause", func() bool { return len(h.offsets()) == 30 })
+	eventually(t, "the rest after the pause", func() bool {
+		for _, o := range h.offsets() {
+			h.done(o)
+		}
+		return len(h.offsets()) == 30
+	})
 	// Revoked while paused: the client must not remember it.
 	l.client.PauseFetchPartitions(map[string][]int32{full: {0}})
 	l.revoked(map[string][]int32{full: {0}})

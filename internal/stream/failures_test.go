@@ -881,34 +881,35 @@ func TestCommitRefusedIsHarmless(t *testing.T) {
 func TestGracefulStopDrainsAndLeaves(t *testing.T) {
 	for _, next := range []bool{false, true} {
 		t.Run(fmt.Sprint("kip848=", next), func(t *testing.T) {
-			e := newEngines(t, 2)
-			e.deps.Group.NewProtocol = next
-			r := e.run(t, newSumRoom())
-			var rs []kafka.Record
-			for i := range 500 {
-				rs = append(rs, number(fmt.Sprint("k", i%9), 1))
-			}
-			e.produce(t, rs...)
-			eventually(t, "the first records", func() bool {
-				return figure(e.deps.Metrics.Records.WithLabelValues("orders")) > 0
+			onEngines(t, 2, func(t *testing.T, e *engines) {
+				e.deps.Group.NewProtocol = next
+				r := e.run(t, newSumRoom())
+				var rs []kafka.Record
+				for i := range 500 {
+					rs = append(rs, number(fmt.Sprint("k", i%9), 1))
+				}
+				e.produce(t, rs...)
+				eventually(t, "the first records", func() bool {
+					return figure(e.deps.Metrics.Records.WithLabelValues("orders")) > 0
+				})
+				r.stop(t)
+				// It left: nobody waits for a session to time out.
+				if err := e.admin(t).Idle(t.Context(), "orders"); err != nil {
+					t.Errorf("after the stop: %v", err)
+				}
+				// And what it had handled is committed.
+				lags, err := e.admin(t).Lag(t.Context(), "orders", []schemas.Topic{sumsIn})
+				if err != nil {
+					t.Fatal(err)
+				}
+				committed := int64(0)
+				for _, l := range lags {
+					committed += max(l.Committed, 0)
+				}
+				if handled := int64(figure(e.deps.Metrics.Records.WithLabelValues("orders"))); handled != committed {
+					t.Errorf("handled %d, committed %d", handled, committed)
+				}
 			})
-			r.stop(t)
-			// It left: nobody waits for a session to time out.
-			if err := e.admin(t).Idle(t.Context(), "orders"); err != nil {
-				t.Errorf("after the stop: %v", err)
-			}
-			// And what it had handled is committed.
-			lags, err := e.admin(t).Lag(t.Context(), "orders", []schemas.Topic{sumsIn})
-			if err != nil {
-				t.Fatal(err)
-			}
-			committed := int64(0)
-			for _, l := range lags {
-				committed += max(l.Committed, 0)
-			}
-			if handled := int64(figure(e.deps.Metrics.Records.WithLabelValues("orders"))); handled != committed {
-				t.Errorf("handled %d, committed %d", handled, committed)
-			}
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/helloword/crossdock/internal/kafka"
+	"github.com/helloword/crossdock/internal/testkit"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -86,6 +87,27 @@ func newEngines(t *testing.T, partitions int32) *engines {
 		Scope: schemas.Scope{Tenant: "acme", Environment: schemas.Test},
 		Log:   slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()), Version: "test",
 	}}
+	e.topics(t, partitions)
+	return e
+}
+
+// onEngines runs a test on the engines in this process and on the real ones.
+func onEngines(t *testing.T, partitions int32, f func(t *testing.T, e *engines)) {
+	t.Run("fake", func(t *testing.T) { f(t, newEngines(t, partitions)) })
+	t.Run("real", func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Addr: testkit.Redis(t)})
+		t.Cleanup(func() { client.Close() })
+		e := &engines{deps: Deps{
+			Kafka: kafka.Config{Brokers: []string{testkit.Kafka(t)}}, Redis: client, Scope: scopeOf("s" + nonce()),
+			Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()), Version: "test",
+		}}
+		e.topics(t, partitions)
+		f(t, e)
+	})
+}
+
+func (e *engines) topics(t *testing.T, partitions int32) {
+	t.Helper()
 	c, err := kafka.Open(e.deps.Kafka, e.deps.Scope, e.deps.Log)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +117,6 @@ func newEngines(t *testing.T, partitions int32) *engines {
 	if _, err := c.ApplyTopics(t.Context(), []schemas.Topic{sumsIn, sumsOut, sums, schemas.DeadLetters("orders")}, layout); err != nil {
 		t.Fatal(err)
 	}
-	return e
 }
 
 func (e *engines) produce(t *testing.T, records ...kafka.Record) {
@@ -189,40 +210,41 @@ func TestLoopFoldsEverythingOnce(t *testing.T) {
 		next bool
 	}{{"classic", false}, {"kip848", true}} {
 		t.Run(protocol.name, func(t *testing.T) {
-			e := newEngines(t, 4)
-			e.deps.Group.NewProtocol = protocol.next
-			e.deps.Group.MaxPoll = 300
-			rng := rand.New(rand.NewPCG(1, 2))
-			want := make(map[string]int64)
-			var stops []func() error
-			for round := range 6 {
-				stops = append(stops, e.start(t, newSumRoom()))
-				var rs []kafka.Record
-				for range 500 {
-					key, n := "k"+strconv.Itoa(rng.IntN(50)), rng.Int64N(100)
-					want[key] += n
-					rs = append(rs, number(key, n))
+			onEngines(t, 4, func(t *testing.T, e *engines) {
+				e.deps.Group.NewProtocol = protocol.next
+				e.deps.Group.MaxPoll = 300
+				rng := rand.New(rand.NewPCG(1, 2))
+				want := make(map[string]int64)
+				var stops []func() error
+				for round := range 6 {
+					stops = append(stops, e.start(t, newSumRoom()))
+					var rs []kafka.Record
+					for range 500 {
+						key, n := "k"+strconv.Itoa(rng.IntN(50)), rng.Int64N(100)
+						want[key] += n
+						rs = append(rs, number(key, n))
+					}
+					e.produce(t, rs...)
+					if round%2 == 1 {
+						if err := stops[0](); err != nil {
+							t.Fatal(err)
+						}
+						stops = stops[1:]
+					}
 				}
-				e.produce(t, rs...)
-				if round%2 == 1 {
-					if err := stops[0](); err != nil {
+				e.drained(t, "orders")
+				for _, stop := range stops {
+					if err := stop(); err != nil {
 						t.Fatal(err)
 					}
-					stops = stops[1:]
 				}
-			}
-			e.drained(t, "orders")
-			for _, stop := range stops {
-				if err := stop(); err != nil {
-					t.Fatal(err)
+				got := e.table(t)
+				for k, n := range want {
+					if got[k].GetOnHand() != n {
+						t.Errorf("sum of %s = %d, want %d", k, got[k].GetOnHand(), n)
+					}
 				}
-			}
-			got := e.table(t)
-			for k, n := range want {
-				if got[k].GetOnHand() != n {
-					t.Errorf("sum of %s = %d, want %d", k, got[k].GetOnHand(), n)
-				}
-			}
+			})
 		})
 	}
 }

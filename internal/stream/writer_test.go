@@ -312,45 +312,46 @@ func TestWriterAwayPausesItsPartitionOnly(t *testing.T) {
 func TestWriterRebalance(t *testing.T) {
 	for _, next := range []bool{false, true} {
 		t.Run(fmt.Sprint("kip848=", next), func(t *testing.T) {
-			e := newEngines(t, 4)
-			e.deps.Group.NewProtocol = next
-			w := newReceiver(t)
-			slow := make(chan struct{}, 1)
-			w.set(func(ctx context.Context, b *Batch) error {
-				// One write at a time waits for a while: revocations meet it.
-				select {
-				case slow <- struct{}{}:
-					defer func() { <-slow }()
+			onEngines(t, 4, func(t *testing.T, e *engines) {
+				e.deps.Group.NewProtocol = next
+				w := newReceiver(t)
+				slow := make(chan struct{}, 1)
+				w.set(func(ctx context.Context, b *Batch) error {
+					// One write at a time waits for a while: revocations meet it.
 					select {
-					case <-ctx.Done():
-						return ctx.Err()
-					case <-time.After(30 * time.Millisecond):
+					case slow <- struct{}{}:
+						defer func() { <-slow }()
+						select {
+						case <-ctx.Done():
+							return ctx.Err()
+						case <-time.After(30 * time.Millisecond):
+						}
+					default:
 					}
-				default:
+					return nil
+				}, nil)
+				loops := []*running{e.write(t, w, quick)}
+				n := 0
+				for round := range 5 {
+					for range 40 {
+						e.produce(t, number(fmt.Sprint("k", n), 1))
+						n++
+					}
+					loops = append(loops, e.write(t, w, quick))
+					if round > 0 {
+						loops[0].stop(t)
+						loops = loops[1:]
+					}
 				}
-				return nil
-			}, nil)
-			loops := []*running{e.write(t, w, quick)}
-			n := 0
-			for round := range 5 {
-				for range 40 {
-					e.produce(t, number(fmt.Sprint("k", n), 1))
-					n++
+				eventually(t, "all records", func() bool { return w.counted() == n })
+				e.drained(t, "orders")
+				for _, r := range loops {
+					r.stop(t)
 				}
-				loops = append(loops, e.write(t, w, quick))
-				if round > 0 {
-					loops[0].stop(t)
-					loops = loops[1:]
+				if w.counted() != n {
+					t.Errorf("%d records, want %d", w.counted(), n)
 				}
-			}
-			eventually(t, "all records", func() bool { return w.counted() == n })
-			e.drained(t, "orders")
-			for _, r := range loops {
-				r.stop(t)
-			}
-			if w.counted() != n {
-				t.Errorf("%d records, want %d", w.counted(), n)
-			}
+			})
 		})
 	}
 }
