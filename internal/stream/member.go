@@ -40,9 +40,13 @@ type GroupConfig struct {
 	RebalanceTimeout time.Duration
 	// MaxPoll bounds the records handled between two commits.
 	MaxPoll int
-	// FetchMinBytes waits for more records before a small batch is handled; 0 = none.
-	FetchMinBytes int32
+	// Gather waits this long for gatherBytes of records, so that batches are larger and what
+	// replaces each other within them is emitted once; 0 = take what is there.
+	Gather time.Duration
 }
+
+// gatherBytes ends a wait early.
+const gatherBytes = 1 << 20
 
 func (g GroupConfig) withDefaults() GroupConfig {
 	if g.SessionTimeout == 0 {
@@ -106,8 +110,8 @@ func (m *member) open(inputs []schemas.Topic, revoked func(map[string][]int32), 
 	if g.InstanceID != "" {
 		base = append(base, kgo.InstanceID(g.InstanceID))
 	}
-	if g.FetchMinBytes > 0 {
-		base = append(base, kgo.FetchMinBytes(g.FetchMinBytes))
+	if g.Gather > 0 {
+		base = append(base, kgo.FetchMinBytes(gatherBytes), kgo.FetchMaxWait(g.Gather))
 	}
 	var err error
 	m.client, err = kafka.Open(m.Kafka, m.Scope, m.Log, append(base, opts...)...)

@@ -219,7 +219,17 @@ func startOrders(a *App, _ context.Context) (func(context.Context) error, error)
 func (a *App) stockRoom() (stream.Fold, error) { return stock.New(stock.Config{}) }
 
 func startStock(a *App, _ context.Context) (func(context.Context) error, error) {
-	return a.loop(a.stockRoom())
+	room, err := a.stockRoom()
+	if err != nil {
+		return nil, err
+	}
+	deps := a.deps()
+	deps.Group.Gather = a.Config.Stock.Gather
+	l, err := stream.NewLoop(room, deps)
+	if err != nil {
+		return nil, err
+	}
+	return l.Run, nil
 }
 
 func (a *App) fxRoom() (stream.Fold, error) {

@@ -156,6 +156,7 @@ type Mapping struct {
 
 // Stock section.
 type Stock struct {
+	Gather   time.Duration `yaml:"gather" doc:"How long changes are gathered before levels are decided anew. Fewer levels and writes, later ones; 0: at once."`
 	Policies []Policy `yaml:"policies" doc:"Rules for what a listing shows; the most specific one counts."`
 }
 
@@ -426,6 +427,9 @@ func (c *Config) Validate() error {
 		if m.SKU == "" || (m.Listing == "") == (m.PlatformSKU == "") {
 			bad(key, errors.New("give sku, and either listing or platform_sku"))
 		}
+	}
+	if g := c.Stock.Gather; g < 0 || g > time.Minute {
+		bad("stock.gather", fmt.Errorf("%s: use 0 to 1m", g))
 	}
 	for i, p := range c.Stock.Policies {
 		if p.Buffer < 0 || p.BufferBP < 0 || p.BufferBP > 10_000 || p.MaxListed < 0 || p.PauseAt < 0 {

@@ -219,6 +219,10 @@ func (s *stage) configure() error {
 	c.ClickHouse.BuyerKey = "env:CROSSDOCK_DEV_BUYER"
 	// The engine shares this machine's cores: few large inserts cost it least.
 	c.ClickHouse.BatchRecords, c.ClickHouse.BatchAge = 50_000, 3*time.Second
+	if s.opts.Orders != "" {
+		// A year in a minute: a second here is four days of changes.
+		c.Stock.Gather = time.Second
+	}
 	c.Webhook.Listen = webhookAddr
 	c.Telemetry.Listen = telemetryAddr
 	// The shops' clocks tell seconds; a minute is a long time here.
