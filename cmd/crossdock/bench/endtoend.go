@@ -144,7 +144,10 @@ func (c *clock) goods(ctx context.Context, w *world, shops ...*shopsim.Simulator
 	if err := w.Producer.Produce(ctx, records); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"seller", "other"} {
+	for i, name := range []string{"seller", "other"} {
+		if err := shops[i].Settle(ctx); err != nil {
+			return nil, err
+		}
 		if err := w.Poller.Now(ctx, name, connectors.Products); err != nil {
 			return nil, err
 		}

@@ -70,6 +70,9 @@ func (y *year) trade(ctx context.Context) error {
 		return ended(ctx, err)
 	}
 	for _, sh := range y.shops {
+		if err := sh.Settle(ctx); err != nil {
+			return ended(ctx, err)
+		}
 		if err := y.app.Poller.Now(ctx, sh.account, connectors.Products); err != nil {
 			return ended(ctx, err)
 		}

@@ -108,6 +108,9 @@ func (y *year) script(ctx context.Context) error {
 		return err
 	}
 	for _, sh := range y.shops {
+		if err := sh.Settle(ctx); err != nil {
+			return err
+		}
 		if err := y.app.Poller.Now(ctx, sh.account, connectors.Products); err != nil {
 			return fmt.Errorf("products of %s: %w", sh.account, err)
 		}
@@ -136,14 +139,11 @@ func (y *year) script(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	// The reconciling poll finds what webhooks did not tell. It leaves out the second of the
-	// shop's clock that is still going on, so the last one has to be over.
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Until(time.Now().Truncate(time.Second).Add(time.Second + 2*y.cfg.Poll.Settle))):
-	}
+	// The reconciling poll finds what webhooks did not tell.
 	for _, sh := range y.shops {
+		if err := sh.Settle(ctx); err != nil {
+			return err
+		}
 		if err := y.app.Poller.Now(ctx, sh.account, connectors.Orders); err != nil {
 			return fmt.Errorf("orders of %s: %w", sh.account, err)
 		}

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -364,4 +365,17 @@ func (c *changelog[T]) from(at int64, after uint64, counted, n int) (found []T, 
 		found, seqs = append(found, e.v), append(seqs, e.seq)
 	}
 	return found, seqs, false
+}
+
+// Settle waits until everything that happened so far can be polled: the shop tells time in
+// whole seconds, and a poll leaves out the one that is still going on. It waits by the
+// machine's clock.
+func (s *Simulator) Settle(ctx context.Context) error {
+	now := time.Now()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(now.Truncate(time.Second).Add(time.Second + 5*time.Millisecond).Sub(now)):
+		return nil
+	}
 }
