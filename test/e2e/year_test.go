@@ -126,6 +126,11 @@ func TestYearInMiniature(t *testing.T) {
 	if diff := cmp.Diff(want, got, ignore, cmpopts.IgnoreUnexported(dev.Report{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if got.ListingsDiffering > 0 {
+		t.Logf("last writes:\n%s", s.query(t, "SELECT account, sku, quantity, outcome, started_at FROM push_outcomes FINAL ORDER BY account, sku, started_at DESC LIMIT 1 BY account, sku"))
+		t.Logf("levels:\n%s", s.query(t, "SELECT sku, on_hand, reserved, available, oversold, short FROM stock_levels FINAL"))
+		t.Logf("last decisions:\n%s", s.query(t, "SELECT account, sku, quantity, believed, cause, decided_at FROM push_targets FINAL ORDER BY account, sku, _version DESC LIMIT 1 BY account, sku"))
+	}
 	if got.WebhooksDropped == 0 || got.WebhooksDuplicated == 0 {
 		t.Errorf("nothing went wrong on the way: %d dropped, %d duplicated", got.WebhooksDropped, got.WebhooksDuplicated)
 	}
