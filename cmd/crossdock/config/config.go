@@ -157,7 +157,7 @@ type Mapping struct {
 // Stock section.
 type Stock struct {
 	Gather   time.Duration `yaml:"gather" doc:"How long changes are gathered before levels are decided anew. Fewer levels and writes, later ones; 0: at once."`
-	Policies []Policy `yaml:"policies" doc:"Rules for what a listing shows; the most specific one counts."`
+	Policies []Policy      `yaml:"policies" doc:"Rules for what a listing shows; the most specific one counts."`
 }
 
 // Policy for listings.
