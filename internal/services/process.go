@@ -254,7 +254,8 @@ const lowestPort, portsEnd = 20_000, 32_768
 func choosePort(want string) (string, error) {
 	candidates := []string{want}
 	for range 100 {
-		candidates = append(candidates, fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(portsEnd-lowestPort)))
+		port := lowestPort + rand.IntN(portsEnd-lowestPort) //nolint:gosec // a free port is no secret
+		candidates = append(candidates, fmt.Sprintf("127.0.0.1:%d", port))
 	}
 	for _, addr := range append(candidates, "127.0.0.1:0") {
 		if addr == "" {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -28,7 +28,7 @@ func get(t *testing.T, s *Server, path string) (int, string) {
 }
 
 func TestReady(t *testing.T) {
-	down := errors.New("connection refused\n")
+	down := fmt.Errorf("connection refused%s", "\n") // as libraries do
 	for _, tc := range []struct {
 		name   string
 		checks map[string]error

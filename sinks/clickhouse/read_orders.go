@@ -179,9 +179,13 @@ func (d *ordersReader) add(r *stream.Record, c coordinates) error {
 	if err != nil {
 		return err
 	}
-	units := d.addLines(m)
-	d.addOrder(m, c, units)
-	d.addHistory(m, c, units)
+	if m.UpdatedMs != 0 {
+		units := d.addLines(m)
+		d.addOrder(m, c, units)
+		d.addHistory(m, c, units)
+	}
+	// Else the order is only heard of: a refund came first. It has no time of creation, so its
+	// row would stand in another partition than the order's own and never be replaced.
 	for _, f := range m.Refunds {
 		d.addRefund(m, f, c)
 	}

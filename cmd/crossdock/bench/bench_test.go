@@ -48,7 +48,7 @@ func TestOptions(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"unknown part": {Options{Orders: 1, Known: 1, For: 1, Only: []string{"copy", "cpoy"}}, `part "cpoy" is not known`},
+		"unknown part": {Options{Orders: 1, Known: 1, For: 1, Only: []string{"copy", "copies"}}, `part "copies" is not known`},
 		"no orders":    {Options{Known: 1, For: 1}, "must be above 0"},
 	} {
 		if _, err := Run(t.Context(), tc.o); err == nil || !strings.Contains(err.Error(), tc.want) {

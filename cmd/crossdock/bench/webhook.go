@@ -113,7 +113,7 @@ func call(ctx context.Context, addr string, calls [][]byte, during time.Duration
 	g, ctx := errgroup.WithContext(ctx)
 	for range callers {
 		g.Go(func() error {
-			conn, err := net.Dial("tcp", addr)
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 			if err != nil {
 				return err
 			}
