@@ -114,31 +114,31 @@ func (c *Client) ApplyTopics(ctx context.Context, topics []schemas.Topic, l Layo
 		}
 		done = append(done, s.Change)
 	}
-	return done, c.visible(ctx, topics)
+	if len(done) == 0 {
+		return done, nil
+	}
+	return done, c.visible(ctx, topics, l)
 }
 
-// visible waits until the cluster shows the topics: a broker's metadata follow the controller's,
-// and who starts right after must find them.
-func (c *Client) visible(ctx context.Context, topics []schemas.Topic) error {
+// visible waits until the cluster shows the topics as declared: a broker's metadata follow the
+// controller's, and who starts or looks right after must find what was applied.
+func (c *Client) visible(ctx context.Context, topics []schemas.Topic, l Layout) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for _, t := range topics {
-		for {
-			_, err := c.ask(ctx, c.scope.Topic(t))
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, ErrNoTopic) {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("waiting for the cluster to show topic %s: %w", t.Name, ctx.Err())
-			case <-time.After(50 * time.Millisecond):
-			}
+	for {
+		plan, err := c.plan(ctx, topics, l)
+		if err != nil {
+			return err
+		}
+		if len(plan) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster does not show topic %s as it was applied (%s: %s): %w", plan[0].Topic, plan[0].Action, plan[0].Detail, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return nil
 }
 
 type step struct {
