@@ -33,3 +33,32 @@ func TestRefundBeforeItsOrder(t *testing.T) {
 		t.Errorf("%d orders, %d lines, gross %d, refunded %d; want 1, 1, 300, 150", f.Orders, f.OrderLines, f.GrossMinor, f.RefundedMinor)
 	}
 }
+
+// TestCorrectedRateDay: the copies that the fx room's partitions keep of a day have versions
+// that do not compare; an old copy with a higher offset must not beat a corrected one.
+func TestCorrectedRateDay(t *testing.T) {
+	cfg := migrated(t)
+	w := writer(t, cfg, Deps{})
+	day := func(unscaled int64) *event.RateDay {
+		return &event.RateDay{Source: "ecb", Base: "EUR", Date: "2026-11-20", Rates: []*event.Rate{{Currency: "USD", Value: &event.Decimal{Unscaled: unscaled, Scale: 4}}}}
+	}
+	l := &log{t: t, topic: schemas.RateDays}
+	header := func(version, source string) []stream.Header {
+		return []stream.Header{{Key: schemas.HeaderVersion, Value: []byte(version)}, {Key: schemas.HeaderSource, Value: []byte(source)}}
+	}
+	b := l.batch(
+		l.put("ecb/2026-11-20/1", day(11000), header("0.900", "1")...),
+		l.put("ecb/2026-11-20/0", day(11000), header("0.10", "0")...),
+		l.put("ecb/2026-11-20/0", day(11500), header("0.20", "0")...),
+	)
+	if err := w.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	var got int64
+	if err := connect(t, cfg).QueryRow(t.Context(), "SELECT toInt64(round(rate * 10000)) FROM rates FINAL").Scan(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got != 11500 {
+		t.Errorf("the dollar stands at %d, want the corrected 11500", got)
+	}
+}
