@@ -250,6 +250,20 @@ func (p *Process) Restart(ctx context.Context) error {
 // Linux, 49152 and up elsewhere): an engine that was killed finds its port free again.
 const lowestPort, portsEnd = 20_000, 32_768
 
+// letGo is how long a killed engine may hold on to its port: its last threads close it some
+// time after its first one is gone.
+const letGo = 5 * time.Second
+
+// listen tries a port, patiently when it was an engine's own.
+func listen(addr string, patient bool) (net.Listener, error) {
+	for until := time.Now().Add(letGo); ; time.Sleep(20 * time.Millisecond) {
+		l, err := net.Listen("tcp", addr)
+		if err == nil || !patient || time.Now().After(until) {
+			return l, err
+		}
+	}
+}
+
 // choosePort returns want if that loopback port is free, else a free one.
 func choosePort(want string) (string, error) {
 	candidates := []string{want}
@@ -271,7 +285,7 @@ func choosePort(want string) (string, error) {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return "", fmt.Errorf("address %q: %w", addr, err)
 		}
-		l, err := net.Listen("tcp", addr)
+		l, err := listen(addr, addr == want && port != "0")
 		if err != nil {
 			continue // taken: any other will do
 		}
