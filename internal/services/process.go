@@ -256,10 +256,16 @@ const letGo = 5 * time.Second
 
 // listen tries a port, patiently when it was an engine's own.
 func listen(addr string, patient bool) (net.Listener, error) {
-	for until := time.Now().Add(letGo); ; time.Sleep(20 * time.Millisecond) {
+	patience := time.After(letGo)
+	for {
 		l, err := net.Listen("tcp", addr)
-		if err == nil || !patient || time.Now().After(until) {
+		if err == nil || !patient {
 			return l, err
+		}
+		select {
+		case <-patience:
+			return nil, err
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
