@@ -1,7 +1,9 @@
-// Package telemetry is what a process shows of itself: logs, metrics, health.
+// Package telemetry is what a process shows of itself: logs, metrics, health, traces.
 //
 // Liveness does not depend on anything outside the process: a restart would not mend Kafka.
-// Readiness says whether the process can do its work now. It keeps nothing.
+// Readiness says whether the process can do its work now. Spans go to a collector in the
+// background, from a bounded queue: nothing waits for it. It keeps nothing; a crash loses the
+// spans of the last seconds.
 package telemetry
 
 import (
@@ -25,15 +27,31 @@ import (
 
 // NewLogger writes structured logs. level is debug, info, warn or error.
 func NewLogger(w io.Writer, level string, asJSON bool) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log level %q: use debug, info, warn or error", level)
+	log, _, err := NewLevelLogger(w, level, asJSON)
+	return log, err
+}
+
+// NewLevelLogger is NewLogger with the level to change while the process runs; see SetLevel.
+func NewLevelLogger(w io.Writer, level string, asJSON bool) (*slog.Logger, *slog.LevelVar, error) {
+	l := new(slog.LevelVar)
+	if err := SetLevel(l, level); err != nil {
+		return nil, nil, err
 	}
 	opts := &slog.HandlerOptions{Level: l}
 	if asJSON {
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
+		return slog.New(slog.NewJSONHandler(w, opts)), l, nil
 	}
-	return slog.New(slog.NewTextHandler(w, opts)), nil
+	return slog.New(slog.NewTextHandler(w, opts)), l, nil
+}
+
+// SetLevel sets a level by its name; an unknown name changes nothing.
+func SetLevel(l *slog.LevelVar, name string) error {
+	var found slog.Level
+	if err := found.UnmarshalText([]byte(name)); err != nil {
+		return fmt.Errorf("log level %q: use debug, info, warn or error", name)
+	}
+	l.Set(found)
+	return nil
 }
 
 // NewRegistry is a registry with the process's own figures.
@@ -60,24 +78,67 @@ type Server struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	checks []check
+	checks []*check
 }
 
+// check is one question of /readyz. It is asked once at a time: one that does not come back
+// is not asked again and again.
 type check struct {
 	name string
 	ask  func(context.Context) error
+
+	mu    sync.Mutex
+	asked *asking // nil: nobody waits
 }
+
+// asking is one question under way; err is its answer once done is closed.
+type asking struct {
+	done chan struct{}
+	err  error
+}
+
+// answer asks, or joins who has asked already, and waits no longer than ctx, whatever the
+// question does with it.
+func (c *check) answer(ctx context.Context) error {
+	c.mu.Lock()
+	a := c.asked
+	if a == nil {
+		a = &asking{done: make(chan struct{})}
+		c.asked = a
+		// Not the caller's context: others may wait for the same answer after he has gone.
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+		go func() {
+			defer cancel()
+			err := c.ask(own)
+			c.mu.Lock()
+			a.err, c.asked = err, nil
+			c.mu.Unlock()
+			close(a.done)
+		}()
+	}
+	c.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		return fmt.Errorf("no answer in time: %w", ctx.Err())
+	}
+}
+
+// readyTimeout bounds /readyz as a whole.
+const readyTimeout = time.Second
 
 // NewServer makes a server; it listens in Serve.
 func NewServer(reg prometheus.Gatherer, log *slog.Logger) *Server {
 	return &Server{reg: reg, log: log}
 }
 
-// Ready adds a question to /readyz. ask is called concurrently and gets a second.
+// Ready adds a question to /readyz. ask gets a second; one that takes longer counts as not
+// ready, whether it heeds its context or not. It is not called again before it has returned.
 func (s *Server) Ready(name string, ask func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.checks = append(s.checks, check{name, ask})
+	s.checks = append(s.checks, &check{name: name, ask: ask})
 }
 
 // Handler of the three addresses.
@@ -92,7 +153,7 @@ func (s *Server) Handler() http.Handler {
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	s.mu.Lock()
 	checks := s.checks
@@ -100,7 +161,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	errs := make([]error, len(checks))
 	var wg sync.WaitGroup
 	for i, c := range checks {
-		wg.Go(func() { errs[i] = c.ask(ctx) })
+		wg.Go(func() { errs[i] = c.answer(ctx) })
 	}
 	wg.Wait()
 	status, body := http.StatusOK, map[string]string{"status": "ready"}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,6 +73,37 @@ func TestReadyIsBounded(t *testing.T) {
 	})
 	if status, text := get(t, s, "/readyz"); status != 503 || !strings.Contains(text, "deadline") {
 		t.Errorf("/readyz: %d %s", status, text)
+	}
+}
+
+// TestReadyDoesNotHang: a question that does not heed its context holds up nobody, and is not
+// asked again while it is under way.
+func TestReadyDoesNotHang(t *testing.T) {
+	s := NewServer(prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	var asked atomic.Int32
+	release := make(chan struct{})
+	s.Ready("kafka", func(context.Context) error { asked.Add(1); <-release; return nil })
+	s.Ready("redis", func(context.Context) error { return nil })
+	for range 3 {
+		// A caller that has no time left is answered at once.
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/readyz", nil))
+		if w.Code != 503 || !strings.Contains(w.Body.String(), "no answer in time") {
+			t.Errorf("/readyz: %d %s", w.Code, w.Body)
+		}
+	}
+	status, text := get(t, s, "/readyz")
+	if status != 503 || !strings.Contains(text, `"kafka":"no answer in time`) || !strings.Contains(text, `"redis":"ok"`) {
+		t.Errorf("/readyz: %d %s", status, text)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times while the first question was under way", n)
+	}
+	close(release)
+	if status, text := get(t, s, "/readyz"); status != 200 {
+		t.Errorf("/readyz after it came back: %d %s", status, text)
 	}
 }
 
@@ -148,6 +180,22 @@ func TestLogger(t *testing.T) {
 	log.Debug("heard")
 	if !strings.Contains(b.String(), "msg=heard") {
 		t.Errorf("log %q", b.String())
+	}
+	b.Reset()
+	log, level, err := NewLevelLogger(&b, "error", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("quiet")
+	if err := SetLevel(level, "info"); err != nil {
+		t.Fatal(err)
+	}
+	if err := SetLevel(level, "loud"); err == nil {
+		t.Error("an unknown level was set")
+	}
+	log.Info("heard later")
+	if got := b.String(); strings.Contains(got, "quiet") || !strings.Contains(got, "heard later") {
+		t.Errorf("log after the level was changed: %q", got)
 	}
 	if _, err := NewLogger(&b, "loud", false); err == nil || !strings.Contains(err.Error(), "use debug, info, warn or error") {
 		t.Errorf("an unknown level: %v", err)
