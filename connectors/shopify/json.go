@@ -16,7 +16,7 @@ const maxDepth = 40
 // reader is a strict pull parser over one JSON document. It is here, instead of a decoder
 // into structs or a tree, because it stands on every order's path: it makes no tree, keeps
 // numbers as text (an id of 64 bits and a price never become a float), and gives strings
-// that share the document's memory.
+// that share the document's memory: whoever keeps one longer than the document copies it.
 //
 // Errors stick: after the first one every method returns zero values and next and more
 // return false, so that a caller reads straight on and looks at err once. An error names
@@ -30,10 +30,10 @@ type reader struct {
 	path [maxDepth]step
 }
 
-// step is one open object (key is the member being read) or array (count its elements).
+// step is one open object (from and to is where the key of the member being read stands) or
+// array (count its elements). There are no pointers in it: it is written for every member.
 type step struct {
-	key   string
-	count int
+	from, to, count int
 }
 
 // newReader takes the bytes over as a string: one copy instead of one for every value, and
@@ -66,10 +66,11 @@ func (r *reader) fail(format string, args ...any) {
 func (r *reader) where() string {
 	b := []byte{'$'}
 	for _, s := range r.path[:min(r.deep, maxDepth)] {
+		key, _ := decoded(r.s[s.from:s.to])
 		switch {
-		case s.key != "":
+		case key != "":
 			b = append(b, '.')
-			b = append(b, clip(s.key)...)
+			b = append(b, clip(key)...)
 		case s.count > 0:
 			b = append(b, '[')
 			b = strconv.AppendInt(b, int64(s.count-1), 10)
@@ -89,6 +90,14 @@ func clip(s string) string {
 
 // peek skips white space and returns the next byte, 0 at the end.
 func (r *reader) peek() byte {
+	if r.i < len(r.s) && r.s[r.i] > ' ' {
+		return r.s[r.i]
+	}
+	return r.space()
+}
+
+// space is peek where there may be white space.
+func (r *reader) space() byte {
 	for r.i < len(r.s) {
 		switch c := r.s[r.i]; c {
 		case ' ', '\n', '\r', '\t':
@@ -158,31 +167,36 @@ func (r *reader) next() (key string, ok bool) {
 	}
 	top := &r.path[r.deep-1]
 	c := r.peek()
-	if c == '}' {
+	switch {
+	case c == '}':
 		r.i++
 		r.deep--
 		return "", false
-	}
-	if top.count > 0 {
-		if c != ',' {
-			r.unexpected("a comma or }")
-			return "", false
-		}
+	case top.count == 0:
+	case c == ',':
 		r.i++
 		c = r.peek()
+	default:
+		r.unexpected("a comma or }")
+		return "", false
 	}
 	if c != '"' {
 		r.unexpected("a key")
 		return "", false
 	}
 	top.count++
-	key = r.quoted()
+	from := r.i + 1
+	key, escaped := r.scan()
+	to := r.i - 1
+	if escaped {
+		key = r.unescape(key)
+	}
 	if r.peek() != ':' {
 		r.unexpected("a colon")
 		return "", false
 	}
 	r.i++
-	top.key = key
+	top.from, top.to = from, to
 	return key, r.err == nil
 }
 
@@ -384,24 +398,21 @@ func (r *reader) digits() string {
 	if i < len(s) && s[i] == '-' {
 		i++
 	}
-	run := func() bool {
-		start := i
-		for i < len(s) && s[i]-'0' <= 9 {
-			i++
-		}
-		return i > start
-	}
 	first := i
-	ok := run() && (s[first] != '0' || i == first+1)
+	i = run(s, i)
+	ok := i > first && (s[first] != '0' || i == first+1)
 	if ok && i < len(s) && s[i] == '.' {
-		i++
-		ok = run()
+		start := i + 1
+		i = run(s, start)
+		ok = i > start
 	}
 	if ok && i < len(s) && (s[i] == 'e' || s[i] == 'E') {
 		if i++; i < len(s) && (s[i] == '+' || s[i] == '-') {
 			i++
 		}
-		ok = run()
+		start := i
+		i = run(s, start)
+		ok = i > start
 	}
 	r.i = i
 	if !ok {
@@ -409,6 +420,14 @@ func (r *reader) digits() string {
 		return ""
 	}
 	return s[from:i]
+}
+
+// run is the end of the digits that begin at i.
+func run(s string, i int) int {
+	for i < len(s) && s[i]-'0' <= 9 {
+		i++
+	}
+	return i
 }
 
 // scan finds the end of a string; escaped says that its text has to be decoded. Eight bytes
@@ -419,11 +438,13 @@ func (r *reader) scan() (text string, escaped bool) {
 		highs = 0x8080808080808080
 	)
 	s := r.s
-	i := r.i + 1
+	from := r.i + 1
+	i := from
 	for i < len(s) {
-		for i+8 <= len(s) {
-			x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-				uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		for len(s)-i >= 8 {
+			b := s[i : i+8]
+			x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+				uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 			quote, slash := x^('"'*ones), x^('\\'*ones)
 			// The lowest bit that is set stands in the first byte that is a quote, a
 			// backslash or a control character.
@@ -439,9 +460,8 @@ func (r *reader) scan() (text string, escaped bool) {
 		}
 		switch c := s[i]; {
 		case c == '"':
-			text = s[r.i+1 : i]
 			r.i = i + 1
-			return text, escaped
+			return s[from:i], escaped
 		case c == '\\':
 			escaped = true
 			n := escape(s[i:])
@@ -501,8 +521,23 @@ func isHex(s string) bool {
 // unescape decodes a string that scan has checked. Half of a surrogate pair is refused: it
 // has no UTF-8, and replacing it would alter what the platform said.
 func (r *reader) unescape(s string) string {
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); {
+	text, ok := decoded(s)
+	if !ok {
+		r.fail("half of a surrogate pair in a string")
+		return ""
+	}
+	return text
+}
+
+// decoded is a string without its escapes, all of which are right; not ok with half of a
+// surrogate pair.
+func decoded(s string) (text string, ok bool) {
+	i := strings.IndexByte(s, '\\')
+	if i < 0 {
+		return s, true
+	}
+	b := append(make([]byte, 0, len(s)), s[:i]...)
+	for i < len(s) {
 		if s[i] != '\\' {
 			b = append(b, s[i])
 			i++
@@ -518,8 +553,7 @@ func (r *reader) unescape(s string) string {
 					low, _ = strconv.ParseUint(s[i+8:i+12], 16, 16)
 				}
 				if c > 0xdbff || low < 0xdc00 || low > 0xdfff {
-					r.fail("half of a surrogate pair in a string")
-					return ""
+					return "", false
 				}
 				c, size = (c-0xd800)<<10|(rune(low)-0xdc00)+0x10000, 12
 			}
@@ -541,5 +575,5 @@ func (r *reader) unescape(s string) string {
 		}
 		i += 2
 	}
-	return string(b)
+	return string(b), true
 }

@@ -51,17 +51,17 @@ func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error
 	}
 	t.begin(tr, rec)
 	defer func() {
-		t.r.s = "" // the facts keep the document as long as they need it
+		t.end()
 		tr.spare.Put(t)
 	}()
 	var facts connectors.Facts
 	switch rec.Format {
 	case formatOrder:
-		facts.Orders = one(t.order())
+		facts.Orders = t.order()
 	case formatGraphOrder:
-		facts.Orders = one(t.orderEnvelope())
+		facts.Orders = t.orderEnvelope()
 	case formatRefund:
-		t.currency = refundCurrency(t.r.s)
+		t.currency = t.keep(refundCurrency(t.r.s))
 		facts.Refunds = one(t.refund(true))
 	case formatProduct:
 		facts.Products = one(t.product())
@@ -96,6 +96,7 @@ func one[T any](v *T) []*T {
 // translation is the state of reading one document.
 type translation struct {
 	*translator
+	store
 	r       *reader
 	account string
 	// currency of the order or refund being read; hides the translator's.
@@ -109,14 +110,24 @@ type translation struct {
 	allocated []int64 // sum of allocations by discount application
 }
 
-// begin forgets the document before; its lists keep their room.
+// begin takes up a document.
 func (t *translation) begin(tr *translator, rec *connectors.Record) {
-	*t = translation{
-		translator: tr, account: rec.Account, r: t.r,
-		current: t.current[:0], fulfilled: t.fulfilled[:0], allocated: t.allocated[:0],
-	}
-	t.r.reset(string(rec.Body))
+	t.translator, t.account, t.currency, t.open = tr, rec.Account, "", 0
+	t.r.reset(view(rec.Body))
 }
+
+// end forgets the document; the lists keep their room.
+func (t *translation) end() {
+	t.r.s = ""
+	clear(t.fulfilled)
+	t.current, t.fulfilled, t.allocated = t.current[:0], t.fulfilled[:0], t.allocated[:0]
+}
+
+// str reads a string that is kept; null is "".
+func (t *translation) str() string { return t.keep(t.r.str()) }
+
+// id reads an identifier that is kept; null is "".
+func (t *translation) id() string { return t.keep(t.r.id()) }
 
 // lineCount is a number of units of one order line.
 type lineCount struct {
@@ -134,7 +145,13 @@ func (t *translation) money(text string) *event.Money {
 		t.r.fail("%v", err)
 		return nil
 	}
-	return &event.Money{Minor: minor, Currency: t.currency}
+	return t.amount(minor, t.currency)
+}
+
+func (t *translation) amount(minor int64, currency string) *event.Money {
+	m := t.moneys.take()
+	m.Minor, m.Currency = minor, currency
+	return m
 }
 
 func (t *translation) minor(text string) int64 {
@@ -162,7 +179,7 @@ func (t *translation) nonZero(minor int64) *event.Money {
 	if minor == 0 {
 		return nil
 	}
-	return &event.Money{Minor: minor, Currency: t.currency}
+	return t.amount(minor, t.currency)
 }
 
 // bag is an amount in the shop's and in the buyer's currency.
@@ -318,7 +335,7 @@ func (t *translation) currencyOf() string {
 	find := func() {
 		for key, ok := r.next(); ok; key, ok = r.next() {
 			if key == "currency" || key == "currencyCode" {
-				t.currency = strings.ToUpper(r.str())
+				t.currency = t.keep(strings.ToUpper(r.str()))
 			} else {
 				r.skip()
 			}
@@ -328,7 +345,7 @@ func (t *translation) currencyOf() string {
 		for key, ok := r.next(); ok; key, ok = r.next() {
 			switch key {
 			case "currency", "currencyCode":
-				t.currency = strings.ToUpper(r.str())
+				t.currency = t.keep(strings.ToUpper(r.str()))
 			case "order":
 				if r.peek() == '{' && r.object() {
 					find()

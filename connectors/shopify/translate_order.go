@@ -8,43 +8,49 @@ import (
 )
 
 // orderEnvelope reads what the poller assembled.
-func (t *translation) orderEnvelope() (o *event.Order) {
+func (t *translation) orderEnvelope() []*event.Order {
 	var of fulfilments
-	t.envelope("order", func() { o = t.readOrder(&of) }, func() { t.orderPage(o, &of) })
-	if o != nil {
-		t.finish(o)
-	}
-	return o
+	var b *orderBlock
+	t.envelope("order", func() { b = t.readOrder(&of) }, func() { t.orderPage(b, &of) })
+	return t.finished(b)
 }
 
 // order reads a webhook body.
-func (t *translation) order() *event.Order {
+func (t *translation) order() []*event.Order {
 	var of fulfilments
-	o := t.readOrder(&of)
-	if o != nil {
-		t.finish(o)
+	return t.finished(t.readOrder(&of))
+}
+
+// finished is the list of the one order, or of none.
+func (t *translation) finished(b *orderBlock) []*event.Order {
+	if b == nil {
+		return nil
 	}
-	return o
+	t.finish(&b.order)
+	b.list[0] = &b.order
+	return b.list[:]
 }
 
 // fulfilments remembers which fulfilments count, for pages that continue them.
 type fulfilments map[string]bool
 
-func (t *translation) readOrder(of *fulfilments) *event.Order {
+func (t *translation) readOrder(of *fulfilments) *orderBlock {
 	r := t.r
 	if !r.object() {
 		r.unexpected("an order")
 		return nil
 	}
-	o := &event.Order{Connector: provider, Account: t.account}
+	block := t.orders.take()
+	o := &block.order
+	o.Connector, o.Account = provider, t.account
+	o.Lines, o.ShippingLines = block.lines[:0], block.ships[:0]
 	var (
 		seen               members
 		created, processed int64
 		closed             int64
 		total              bag
 		shipping, billing  *event.PostalAddress
-		email, phone       string
-		buyerName          string
+		first, last        string
 		po, source         string
 		codes              []*event.Discount
 		applications       bool
@@ -55,10 +61,10 @@ func (t *translation) readOrder(of *fulfilments) *event.Order {
 		switch key {
 		case "id":
 			r.once(&seen, 0)
-			o.Id = r.id()
+			o.Id = t.id()
 		case "name":
 			r.once(&seen, 1)
-			o.Name = r.str()
+			o.Name = t.str()
 		case "updated_at", "updatedAt":
 			r.once(&seen, 2)
 			o.UpdatedMs = r.instant()
@@ -76,7 +82,7 @@ func (t *translation) readOrder(of *fulfilments) *event.Order {
 			closed = r.instant()
 		case "cancel_reason", "cancelReason":
 			r.once(&seen, 7)
-			o.CancelReason = strings.ToLower(r.str())
+			o.CancelReason = t.keep(strings.ToLower(r.str()))
 		case "test":
 			r.once(&seen, 8)
 			o.Test = r.boolean()
@@ -85,7 +91,7 @@ func (t *translation) readOrder(of *fulfilments) *event.Order {
 			o.PaymentStatus = paymentStatus(r.str())
 		case "currency", "currencyCode":
 			r.once(&seen, 10)
-			o.Currency = strings.ToUpper(r.str())
+			o.Currency = t.keep(strings.ToUpper(r.str()))
 			t.currency = o.Currency
 		case "taxes_included", "taxesIncluded":
 			r.once(&seen, 11)
@@ -121,22 +127,23 @@ func (t *translation) readOrder(of *fulfilments) *event.Order {
 			o.TotalTax = t.money(text)
 		case "tax_lines", "taxLines":
 			r.once(&seen, 17)
-			o.Taxes = t.taxes()
+			o.Taxes = t.taxLines(block.taxes[:0])
 		case "customer":
 			r.once(&seen, 18)
-			o.BuyerId, buyerName = r.customer()
+			o.BuyerId, first, last = r.customer()
+			o.BuyerId = t.keep(o.BuyerId)
 		case "shipping_address", "shippingAddress":
 			r.once(&seen, 19)
-			shipping = r.address()
+			shipping = t.address()
 		case "billing_address", "billingAddress":
 			r.once(&seen, 20)
-			billing = r.address()
+			billing = t.address()
 		case "email":
 			r.once(&seen, 21)
-			email = r.str()
+			block.personal.Email = t.str()
 		case "phone":
 			r.once(&seen, 22)
-			phone = r.str()
+			block.personal.Phone = t.str()
 		case "source_identifier", "sourceIdentifier":
 			r.once(&seen, 23)
 			source = r.str()
@@ -154,7 +161,7 @@ func (t *translation) readOrder(of *fulfilments) *event.Order {
 		case "discount_applications", "discountApplications":
 			r.once(&seen, 27)
 			applications = true
-			t.each(func() { o.Discounts = append(o.Discounts, r.application()) })
+			t.each(func() { o.Discounts = append(o.Discounts, t.application()) })
 		case "discount_codes":
 			r.once(&seen, 28)
 			t.currencyOf()
@@ -208,29 +215,30 @@ func (t *translation) readOrder(of *fulfilments) *event.Order {
 			r.fail("presentment total: %v", err)
 			return nil
 		}
-		o.PresentmentTotal = &event.Money{Minor: minor, Currency: total.buyerCurrency}
+		o.PresentmentTotal = t.amount(minor, t.keep(total.buyerCurrency))
 	}
 	if o.TotalShipping = t.money(shippingTotal); o.TotalShipping == nil {
-		o.TotalShipping = &event.Money{Currency: o.Currency}
+		o.TotalShipping = t.amount(0, o.Currency)
 		for _, l := range o.ShippingLines {
 			o.TotalShipping.Minor = t.sum(o.TotalShipping.Minor, l.Price.GetMinor())
 		}
 	}
 	if o.TotalDiscounts == nil {
-		o.TotalDiscounts = &event.Money{Currency: o.Currency}
+		o.TotalDiscounts = t.amount(0, o.Currency)
 	}
 	if o.TotalTax == nil {
-		o.TotalTax = &event.Money{Currency: o.Currency}
+		o.TotalTax = t.amount(0, o.Currency)
 	}
 	if !applications {
 		o.Discounts = codes
 	}
-	if o.Reference = source; source == "" {
-		o.Reference = po
+	if source == "" {
+		source = po
 	}
-	o.Destination = destination(shipping, billing)
-	o.Personal = personal(email, phone, buyerName, shipping, billing)
-	return o
+	o.Reference = t.keep(source)
+	o.Destination = destination(&block.destination, shipping, billing)
+	o.Personal = t.personal(&block.personal, first, last, shipping, billing)
+	return block
 }
 
 // finish is what can be said only when all of the order has been read.
@@ -297,7 +305,7 @@ func (t *translation) finish(o *event.Order) {
 			}
 		}
 	}
-	o.Subtotal = &event.Money{Minor: subtotal, Currency: o.Currency}
+	o.Subtotal = t.amount(subtotal, o.Currency)
 	// The two shapes name different states (partial, IN_PROGRESS, ON_HOLD …): it is derived
 	// from the lines, which they tell alike.
 	switch {
@@ -312,22 +320,23 @@ func (t *translation) finish(o *event.Order) {
 	}
 	for i, d := range o.Discounts {
 		if d.Amount == nil && i < len(t.allocated) {
-			d.Amount = &event.Money{Minor: t.allocated[i], Currency: o.Currency}
+			d.Amount = t.amount(t.allocated[i], o.Currency)
 		}
 		if d.Amount == nil {
-			d.Amount = &event.Money{Currency: o.Currency}
+			d.Amount = t.amount(0, o.Currency)
 		}
 	}
 }
 
 // orderPage reads {"id": …, one connection}: more lines of the order, of a fulfilment or of
 // a refund that has been read before.
-func (t *translation) orderPage(o *event.Order, of *fulfilments) {
+func (t *translation) orderPage(b *orderBlock, of *fulfilments) {
 	r := t.r
-	if o == nil || !r.object() {
+	if b == nil || !r.object() {
 		r.unexpected("a page")
 		return
 	}
+	o := &b.order
 	var id string
 	var seen members
 	for key, ok := r.next(); ok; key, ok = r.next() {
@@ -368,18 +377,12 @@ func (t *translation) refundPage(o *event.Order, id string) {
 	t.r.fail("a page of refund %q, which the order does not have", id)
 }
 
-// lineBlock is one allocation for a line and what every line has.
-type lineBlock struct {
-	line  event.OrderLine
-	total event.Money
-}
-
 func (t *translation) line(o *event.Order) {
 	r := t.r
 	if !r.object() {
 		return
 	}
-	block := &lineBlock{}
+	block := t.lines.take()
 	l := &block.line
 	var (
 		seen            members
@@ -393,16 +396,16 @@ func (t *translation) line(o *event.Order) {
 		switch key {
 		case "id":
 			r.once(&seen, 0)
-			l.Id = r.id()
+			l.Id = t.id()
 		case "name":
 			r.once(&seen, 1)
-			l.Title = r.str()
+			l.Title = t.str()
 		case "title":
 			r.once(&seen, 2)
 			title = r.str()
 		case "sku":
 			r.once(&seen, 3)
-			l.PlatformSku = r.str()
+			l.PlatformSku = t.str()
 		case "quantity":
 			r.once(&seen, 4)
 			l.Quantity = r.integer()
@@ -413,25 +416,26 @@ func (t *translation) line(o *event.Order) {
 			}
 		case "price":
 			r.once(&seen, 6)
-			t.unitPrice(l, r.number())
+			t.unitPrice(block, r.number())
 		case "originalUnitPriceSet":
 			r.once(&seen, 6)
-			t.unitPrice(l, r.bag().shop)
+			t.unitPrice(block, r.bag().shop)
 		case "variant_id":
 			r.once(&seen, 7)
-			l.ListingId = r.id()
+			l.ListingId = t.id()
 		case "product_id":
 			r.once(&seen, 8)
-			l.ProductId = r.id()
+			l.ProductId = t.id()
 		case "variant_inventory_management":
 			r.once(&seen, 9)
 			tracked = r.str() != ""
 		case "variant":
 			r.once(&seen, 7)
 			l.ListingId, tracked = r.variant()
+			l.ListingId = t.keep(l.ListingId)
 		case "product":
 			r.once(&seen, 8)
-			l.ProductId = r.idOf()
+			l.ProductId = t.keep(r.idOf())
 		case "total_discount":
 			r.once(&seen, 10)
 			ofOwn = t.minor(r.number())
@@ -441,7 +445,7 @@ func (t *translation) line(o *event.Order) {
 			discount = t.allocations()
 		case "tax_lines", "taxLines":
 			r.once(&seen, 12)
-			l.Taxes = t.taxes()
+			l.Taxes = t.taxLines(block.taxes[:0])
 		default:
 			r.skip()
 		}
@@ -458,7 +462,7 @@ func (t *translation) line(o *event.Order) {
 		return
 	}
 	if l.Title == "" {
-		l.Title = title
+		l.Title = t.keep(title)
 	}
 	// A line without a variant is a custom sale, or its product is gone: nothing of it is
 	// in stock at Shopify.
@@ -483,15 +487,17 @@ func (t *translation) line(o *event.Order) {
 	t.current = append(t.current, current)
 }
 
-func (t *translation) unitPrice(l *event.OrderLine, text string) {
+func (t *translation) unitPrice(b *lineBlock, text string) {
 	if text == "" || t.r.err != nil {
 		return
 	}
 	d, err := money.ParseDecimal(text)
 	if err != nil {
 		t.r.fail("%v", err)
+		return
 	}
-	l.UnitPrice = d
+	b.unit.Unscaled, b.unit.Scale = d.Unscaled, d.Scale
+	b.line.UnitPrice = &b.unit
 }
 
 // variant reads {"id", "inventoryItem": {"tracked"}}.
@@ -601,19 +607,19 @@ func (t *translation) shippingLine(o *event.Order) {
 	if !r.object() {
 		return
 	}
-	l := &event.ShippingLine{}
+	l := t.ships.take()
 	removed := false
 	for key, ok := r.next(); ok; key, ok = r.next() {
 		switch key {
 		case "id":
 			r.once(&seen, 0)
-			l.Id = r.id()
+			l.Id = t.id()
 		case "code":
 			r.once(&seen, 1)
-			l.Code = r.str()
+			l.Code = t.str()
 		case "title":
 			r.once(&seen, 2)
-			l.Title = r.str()
+			l.Title = t.str()
 		case "price":
 			r.once(&seen, 3)
 			l.Price = t.money(r.number())
@@ -625,7 +631,7 @@ func (t *translation) shippingLine(o *event.Order) {
 			l.Discount = t.nonZero(t.allocations())
 		case "tax_lines", "taxLines":
 			r.once(&seen, 5)
-			l.Taxes = t.taxes()
+			l.Taxes = t.taxLines(nil)
 		case "is_removed":
 			r.once(&seen, 6)
 			removed = r.boolean()

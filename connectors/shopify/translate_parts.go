@@ -30,10 +30,10 @@ func (t *translation) refund(own bool) *event.Refund {
 		switch key {
 		case "id":
 			r.once(&seen, 0)
-			f.Id = r.id()
+			f.Id = t.id()
 		case "order_id":
 			r.once(&seen, 1)
-			f.OrderId = r.id()
+			f.OrderId = t.id()
 		case "created_at", "createdAt":
 			r.once(&seen, 2)
 			created = r.instant()
@@ -42,7 +42,7 @@ func (t *translation) refund(own bool) *event.Refund {
 			processed = r.instant()
 		case "note":
 			r.once(&seen, 4)
-			f.Note = r.str()
+			f.Note = t.str()
 		case "restock":
 			r.once(&seen, 5)
 			restock = r.boolean()
@@ -112,7 +112,7 @@ func (t *translation) refund(own bool) *event.Refund {
 	case foreign:
 		f.Total = t.nonZero(parts)
 	case anyPaid:
-		f.Total = &event.Money{Minor: paid, Currency: t.currency}
+		f.Total = t.amount(paid, t.currency)
 	}
 	return f
 }
@@ -129,10 +129,10 @@ func (t *translation) refundLine() *event.RefundLine {
 		switch key {
 		case "line_item_id":
 			r.once(&seen, 0)
-			l.OrderLineId = r.id()
+			l.OrderLineId = t.id()
 		case "lineItem":
 			r.once(&seen, 0)
-			l.OrderLineId = r.idOf()
+			l.OrderLineId = t.keep(r.idOf())
 		case "quantity":
 			r.once(&seen, 1)
 			l.Quantity = r.integer()
@@ -300,21 +300,21 @@ func refundCurrency(doc string) string {
 	return strings.ToUpper(shop)
 }
 
-// taxes reads tax lines.
-func (t *translation) taxes() (taxes []*event.Tax) {
+// taxLines reads tax lines into a list that is empty and may have room.
+func (t *translation) taxLines(taxes []*event.Tax) []*event.Tax {
 	r := t.r
 	t.each(func() {
 		var seen members
 		if !r.object() {
 			return
 		}
-		x := &event.Tax{}
+		x := t.taxes.take()
 		var text string
 		for key, ok := r.next(); ok; key, ok = r.next() {
 			switch key {
 			case "title":
 				r.once(&seen, 0)
-				x.Title = r.str()
+				x.Title = t.str()
 			case "rate":
 				r.once(&seen, 1)
 				text := r.number()
@@ -340,6 +340,9 @@ func (t *translation) taxes() (taxes []*event.Tax) {
 		x.Amount = t.money(text)
 		taxes = append(taxes, x)
 	})
+	if len(taxes) == 0 {
+		return nil
+	}
 	return taxes
 }
 
@@ -376,7 +379,8 @@ func rate(text string) (int64, error) {
 
 // application reads one discount as the order names it; its amount is added up from the
 // allocations, because GraphQL tells no other.
-func (r *reader) application() *event.Discount {
+func (t *translation) application() *event.Discount {
+	r := t.r
 	d := &event.Discount{}
 	if !r.object() {
 		return d
@@ -387,14 +391,14 @@ func (r *reader) application() *event.Discount {
 		switch key {
 		case "type":
 			r.once(&seen, 0)
-			d.Kind = r.str()
+			d.Kind = t.str()
 		case "__typename":
 			r.once(&seen, 0)
 			switch name := r.str(); name {
 			case "DiscountCodeApplication":
 				d.Kind = "discount_code"
 			default: // AutomaticDiscountApplication is "automatic" in webhooks
-				d.Kind = strings.ToLower(strings.TrimSuffix(name, "DiscountApplication"))
+				d.Kind = t.keep(strings.ToLower(strings.TrimSuffix(name, "DiscountApplication")))
 			}
 		case "code":
 			r.once(&seen, 1)
@@ -406,9 +410,10 @@ func (r *reader) application() *event.Discount {
 			r.skip()
 		}
 	}
-	if d.Code = code; code == "" {
-		d.Code = title
+	if code == "" {
+		code = title
 	}
+	d.Code = t.keep(code)
 	return d
 }
 
@@ -423,7 +428,7 @@ func (t *translation) discountCode() *event.Discount {
 		switch key {
 		case "code":
 			r.once(&seen, 0)
-			d.Code = r.str()
+			d.Code = t.str()
 		case "amount":
 			r.once(&seen, 1)
 			d.Amount = t.money(r.number())
@@ -434,12 +439,11 @@ func (t *translation) discountCode() *event.Discount {
 	return d
 }
 
-func (r *reader) customer() (id, name string) {
+func (r *reader) customer() (id, first, last string) {
 	if !r.object() {
-		return "", ""
+		return "", "", ""
 	}
 	var seen members
-	var first, last string
 	for key, ok := r.next(); ok; key, ok = r.next() {
 		switch key {
 		case "id":
@@ -455,25 +459,27 @@ func (r *reader) customer() (id, name string) {
 			r.skip()
 		}
 	}
-	return id, strings.TrimSpace(first + " " + last)
+	return id, first, last
 }
 
 // address reads an address; nil when there is none.
-func (r *reader) address() *event.PostalAddress {
+func (t *translation) address() *event.PostalAddress {
+	r := t.r
 	if !r.object() {
 		return nil
 	}
-	a := &event.PostalAddress{}
+	block := t.places.take()
+	a := &block.address
 	var seen members
 	var line1, line2, province string
 	for key, ok := r.next(); ok; key, ok = r.next() {
 		switch key {
 		case "name":
 			r.once(&seen, 0)
-			a.Name = r.str()
+			a.Name = t.str()
 		case "company":
 			r.once(&seen, 1)
-			a.Company = r.str()
+			a.Company = t.str()
 		case "address1":
 			r.once(&seen, 2)
 			line1 = r.str()
@@ -482,39 +488,42 @@ func (r *reader) address() *event.PostalAddress {
 			line2 = r.str()
 		case "city":
 			r.once(&seen, 4)
-			a.City = r.str()
+			a.City = t.str()
 		case "province":
 			r.once(&seen, 5)
 			province = r.str()
 		case "province_code", "provinceCode":
 			r.once(&seen, 6)
-			a.Region = r.str()
+			a.Region = t.str()
 		case "zip":
 			r.once(&seen, 7)
-			a.Postcode = r.str()
+			a.Postcode = t.str()
 		case "country_code", "countryCodeV2":
 			r.once(&seen, 8)
-			a.Country = strings.ToUpper(r.str())
+			a.Country = t.keep(strings.ToUpper(r.str()))
 		case "phone":
 			r.once(&seen, 9)
-			a.Phone = r.str()
+			a.Phone = t.str()
 		default:
 			r.skip()
 		}
 	}
 	if a.Region == "" {
-		a.Region = province
+		a.Region = t.keep(province)
 	}
-	for _, s := range []string{line1, line2} {
+	for _, s := range [...]string{line1, line2} {
 		if s != "" {
-			a.Street = append(a.Street, s)
+			if a.Street == nil {
+				a.Street = block.street[:0]
+			}
+			a.Street = append(a.Street, t.keep(s))
 		}
 	}
 	return a
 }
 
 // destination is what of the address is not personal.
-func destination(shipping, billing *event.PostalAddress) *event.Destination {
+func destination(d *event.Destination, shipping, billing *event.PostalAddress) *event.Destination {
 	a := shipping
 	if a == nil {
 		a = billing
@@ -522,7 +531,8 @@ func destination(shipping, billing *event.PostalAddress) *event.Destination {
 	if a == nil {
 		return nil
 	}
-	return &event.Destination{Country: a.Country, Region: a.Region, PostcodePrefix: prefix(a.Postcode, 3)}
+	d.Country, d.Region, d.PostcodePrefix = a.Country, a.Region, prefix(a.Postcode, 3)
+	return d
 }
 
 // prefix is the first n characters, in upper case.
@@ -537,12 +547,15 @@ func prefix(s string, n int) string {
 	return s
 }
 
-func personal(email, phone, buyer string, shipping, billing *event.PostalAddress) *event.PersonalData {
-	p := &event.PersonalData{Name: shipping.GetName(), Email: email, Phone: phone, Shipping: shipping, Billing: billing}
-	for _, name := range []string{billing.GetName(), buyer} {
-		if p.Name == "" {
-			p.Name = name
-		}
+// personal completes what is personal, of which email and phone are there; nil when there
+// is nothing.
+func (t *translation) personal(p *event.PersonalData, first, last string, shipping, billing *event.PostalAddress) *event.PersonalData {
+	p.Shipping, p.Billing = shipping, billing
+	if p.Name = shipping.GetName(); p.Name == "" {
+		p.Name = billing.GetName()
+	}
+	if p.Name == "" {
+		p.Name = t.keep(strings.TrimSpace(first + " " + last))
 	}
 	if p.Phone == "" {
 		p.Phone = shipping.GetPhone()
@@ -591,22 +604,22 @@ func (t *translation) readProduct() *event.Product {
 		switch key {
 		case "id":
 			r.once(&seen, 0)
-			p.Id = r.id()
+			p.Id = t.id()
 		case "title":
 			r.once(&seen, 1)
-			p.Title = r.str()
+			p.Title = t.str()
 		case "updated_at", "updatedAt":
 			r.once(&seen, 2)
 			p.UpdatedMs = r.instant()
 		case "status":
 			r.once(&seen, 3)
-			p.Status = strings.ToLower(r.str())
+			p.Status = t.keep(strings.ToLower(r.str()))
 		case "vendor":
 			r.once(&seen, 4)
-			p.Brand = r.str()
+			p.Brand = t.str()
 		case "product_type", "productType":
 			r.once(&seen, 5)
-			p.Category = r.str()
+			p.Category = t.str()
 		case "variants":
 			r.once(&seen, 6)
 			t.each(func() { t.listing(p) })
@@ -657,13 +670,13 @@ func (t *translation) listing(p *event.Product) {
 		switch key {
 		case "id":
 			r.once(&seen, 0)
-			l.Id = r.id()
+			l.Id = t.id()
 		case "title":
 			r.once(&seen, 1)
-			l.Title = r.str()
+			l.Title = r.str() // finishProduct keeps it
 		case "sku":
 			r.once(&seen, 2)
-			l.PlatformSku = r.str()
+			l.PlatformSku = t.str()
 		case "barcode":
 			r.once(&seen, 3)
 			barcode = r.str()
@@ -680,7 +693,7 @@ func (t *translation) listing(p *event.Product) {
 			}
 		case "inventory_item_id":
 			r.once(&seen, 6)
-			l.StockId = r.id()
+			l.StockId = t.id()
 		case "inventory_management":
 			r.once(&seen, 7)
 			l.Stocked = r.str() != ""
@@ -688,6 +701,7 @@ func (t *translation) listing(p *event.Product) {
 			r.once(&seen, 6)
 			r.once(&seen, 7)
 			l.StockId, l.Stocked = r.stockItem()
+			l.StockId = t.keep(l.StockId)
 		default:
 			r.skip()
 		}
@@ -704,7 +718,7 @@ func (t *translation) listing(p *event.Product) {
 		l.Stocked = l.StockId != ""
 	}
 	if k := identifierKind(barcode); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED {
-		l.Identifiers = []*event.Identifier{{Kind: k, Value: barcode}}
+		l.Identifiers = []*event.Identifier{{Kind: k, Value: t.keep(barcode)}}
 	}
 	if t.location != "" {
 		l.Locations = []string{t.location}
@@ -740,7 +754,7 @@ func identifierKind(barcode string) event.IdentifierKind {
 
 // deleted reads {"id"}; the time is the webhook's, for the body has none.
 func (t *translation) deleted(at time.Time) *event.ProductDeleted {
-	id := t.r.idOf()
+	id := t.keep(t.r.idOf())
 	if id == "" {
 		t.r.fail("a deleted product needs an id")
 		return nil
@@ -767,16 +781,16 @@ func (t *translation) level() *event.InventoryObservation {
 		switch key {
 		case "inventory_item_id":
 			r.once(&seen, 0)
-			o.StockId = r.id()
+			o.StockId = t.id()
 		case "item":
 			r.once(&seen, 0)
-			o.StockId = r.idOf()
+			o.StockId = t.keep(r.idOf())
 		case "location_id":
 			r.once(&seen, 1)
-			o.Location = r.id()
+			o.Location = t.id()
 		case "location":
 			r.once(&seen, 1)
-			o.Location = r.idOf()
+			o.Location = t.keep(r.idOf())
 		case "available":
 			r.once(&seen, 2)
 			if !r.null() {
