@@ -55,7 +55,12 @@ func (s *Service) round(ctx context.Context, cfg *Config, sub *subject) (res con
 	if plan.Backfill > 0 {
 		req.Start = s.now().Add(-plan.Backfill)
 	}
-	out := &chunk{service: s, subject: sub, cfg: cfg, trace: httpx.TraceParent("")}
+	span := s.tracer.Poll(c.Connector, c.Account, string(sub.name))
+	trace := span.TraceParent()
+	if span == nil {
+		trace = httpx.TraceParent("")
+	}
+	out := &chunk{service: s, subject: sub, cfg: cfg, trace: trace}
 	began := time.Now()
 	res, err = ask(ctx, sub.poller, req, out.emit(ctx))
 	s.fetched.Pass()
@@ -71,6 +76,11 @@ func (s *Service) round(ctx context.Context, cfg *Config, sub *subject) (res con
 	sub.metrics.duration.Observe(time.Since(began).Seconds())
 	if err == nil && res.More && bytes.Equal(res.Cursor, req.Cursor) {
 		err = fmt.Errorf("the poller wants to go on from where it began: %w", connectors.ErrPermanent)
+	}
+	if err != nil {
+		span.End(connectors.Class(err), true, int(out.acknowledged))
+	} else {
+		span.End("ok", false, int(out.acknowledged))
 	}
 	return res, out.acknowledged, err
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/helloword/crossdock/ingest"
 	"github.com/helloword/crossdock/internal/crash"
 	"github.com/helloword/crossdock/internal/redis"
+	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/schemas"
 )
 
@@ -55,6 +56,8 @@ type Deps struct {
 	Metrics     prometheus.Registerer
 	// Now is the clock from which the backfill window is counted; nil = the system's.
 	Now func() time.Time
+	// Tracer makes spans; nil = none.
+	Tracer *telemetry.Tracer
 }
 
 // State is what is known of one subject of one connection.
@@ -81,6 +84,7 @@ type Service struct {
 	publisher   Publisher
 	log         *slog.Logger
 	now         func() time.Time
+	tracer      *telemetry.Tracer
 	leases      redis.Leases
 	store       store
 	metrics     *metrics
@@ -128,7 +132,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	point := crash.Points("poll")
 	s := &Service{
-		publisher: deps.Publisher, log: deps.Log, now: deps.Now, store: store{deps.Redis},
+		publisher: deps.Publisher, log: deps.Log, now: deps.Now, tracer: deps.Tracer, store: store{deps.Redis},
 		fetched: point("Fetch"), produced: point("Produce"), saved: point("Save"),
 	}
 	var err error

@@ -14,6 +14,7 @@ import (
 	"github.com/helloword/crossdock/ingest"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/internal/kafka"
+	"github.com/helloword/crossdock/internal/telemetry"
 )
 
 // Prefix of the address of every webhook.
@@ -29,6 +30,8 @@ type verdict struct {
 	reason string
 	// cause is for the log, never for the caller.
 	cause error
+	// records were stored.
+	records int
 	// body and contentType answer a challenge.
 	body        []byte
 	contentType string
@@ -43,8 +46,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, &verdict{outcome: unknownConnection})
 		return
 	}
-	v := s.guarded(c, r, began)
+	span := s.tracer.Webhook(c.Connector, c.Account, r.Header.Get("Traceparent"))
+	v := s.guarded(c, r, began, span)
 	s.answer(w, &v)
+	span.End(v.outcome.String(), answers[v.outcome].status >= http.StatusInternalServerError, v.records)
 	if v.outcome == accepted {
 		s.answered.Pass()
 	}
@@ -55,7 +60,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // guarded turns a panic of a receiver into an answer: the caller learns an id, the log the
 // rest.
-func (s *Server) guarded(c *connection, r *http.Request, began time.Time) (v verdict) {
+func (s *Server) guarded(c *connection, r *http.Request, began time.Time, span *telemetry.Span) (v verdict) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -67,7 +72,7 @@ func (s *Server) guarded(c *connection, r *http.Request, began time.Time) (v ver
 	}()
 	switch r.Method {
 	case http.MethodPost:
-		return s.post(c, r, began)
+		return s.post(c, r, began, span)
 	case http.MethodGet:
 		if c.Challenge != nil {
 			return s.challenge(c, r, began)
@@ -77,7 +82,7 @@ func (s *Server) guarded(c *connection, r *http.Request, began time.Time) (v ver
 }
 
 // post is the way of one webhook call, from top to bottom.
-func (s *Server) post(c *connection, r *http.Request, began time.Time) verdict {
+func (s *Server) post(c *connection, r *http.Request, began time.Time, span *telemetry.Span) verdict {
 	buf, refused := s.read(r)
 	if refused != nil {
 		return *refused
@@ -106,7 +111,11 @@ func (s *Server) post(c *connection, r *http.Request, began time.Time) verdict {
 		s.recycle(buf)
 		return verdict{outcome: ignored}
 	}
-	records, err := stamp(c.stamp, raws, httpx.TraceParent(r.Header.Get("Traceparent")))
+	trace := span.TraceParent()
+	if trace == "" {
+		trace = httpx.TraceParent(r.Header.Get("Traceparent"))
+	}
+	records, err := stamp(c.stamp, raws, trace)
 	if err != nil {
 		return verdict{outcome: failed, reason: "the connector named a subject that is not kept", cause: err}
 	}
@@ -117,7 +126,7 @@ func (s *Server) post(c *connection, r *http.Request, began time.Time) verdict {
 	s.produced.Pass()
 	s.recycle(buf)
 	c.metrics.records.Add(float64(len(records)))
-	return verdict{outcome: accepted}
+	return verdict{outcome: accepted, records: len(records)}
 }
 
 func stamp(st *ingest.Stamp, raws []connectors.Raw, trace string) ([]kafka.Record, error) {

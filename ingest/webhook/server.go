@@ -25,6 +25,7 @@ import (
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/ingest"
 	"github.com/helloword/crossdock/internal/crash"
+	"github.com/helloword/crossdock/internal/telemetry"
 )
 
 // Publisher is Kafka as this room sees it.
@@ -48,6 +49,8 @@ type Deps struct {
 	Metrics prometheus.Registerer
 	// Now is the clock that replay windows are measured against; nil = the system's.
 	Now func() time.Time
+	// Tracer makes spans; nil = none.
+	Tracer *telemetry.Tracer
 }
 
 // Server receives webhooks.
@@ -56,6 +59,7 @@ type Server struct {
 	publisher  Publisher
 	log        *slog.Logger
 	now        func() time.Time
+	tracer     *telemetry.Tracer
 	retryAfter []string
 	// connections by "connector/account"; read-only.
 	connections map[string]*connection
@@ -93,7 +97,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	point := crash.Points("webhook")
 	s := &Server{
-		cfg: cfg, publisher: deps.Publisher, log: deps.Log, now: deps.Now, metrics: m,
+		cfg: cfg, publisher: deps.Publisher, log: deps.Log, now: deps.Now, tracer: deps.Tracer, metrics: m,
 		retryAfter:  []string{seconds(cfg.RetryAfter)},
 		connections: make(map[string]*connection, len(deps.Connections)),
 		received:    point("Receive"), produced: point("Produce"), answered: point("Answer"),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/internal/kafka"
+	"github.com/helloword/crossdock/internal/telemetry"
 )
 
 // Config is how patiently the sink works. All of it may be changed while it runs (Reload).
@@ -102,6 +103,8 @@ type Deps struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Metrics  prometheus.Registerer
+	// Tracer makes spans; nil = none.
+	Tracer *telemetry.Tracer
 }
 
 func (d Deps) validate() error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -19,6 +20,7 @@ type task struct {
 	it    item   // what is being carried out
 	known *Entry // what the memory said before the call
 	write connectors.StockWrite
+	span  *telemetry.Span
 
 	// settled: nothing more is to be called for it in this round.
 	settled bool
@@ -243,6 +245,9 @@ func (l *lane) call(ctx context.Context, tasks []*task) error {
 	if len(writes) == 0 {
 		return nil
 	}
+	for _, t := range open {
+		t.span = l.s.deps.Tracer.PushWrite(l.connector, l.account, t.write.CommandID, t.it.trace, len(writes))
+	}
 	l.s.claim.Pass()
 	callCtx, cancel := context.WithTimeout(ctx, l.s.cfg().CallTimeout)
 	results, err := l.stock.PushStock(callCtx, writes)
@@ -264,8 +269,17 @@ func (l *lane) call(ctx context.Context, tasks []*task) error {
 	}
 	for i, t := range open {
 		l.take(t, results[i], err)
+		t.span.End(said(results[i]), results[i].Outcome != event.Outcome_OUTCOME_ACCEPTED && !results[i].Stale, 1)
 	}
 	return err
+}
+
+// said is what a platform said to one write, in a word.
+func said(r connectors.Result) string {
+	if r.Stale {
+		return "stale"
+	}
+	return label(r.Outcome)
 }
 
 // current leaves out the targets for which newer ones came since they were picked: those are

@@ -19,6 +19,7 @@ import (
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/internal/kafka"
 	"github.com/helloword/crossdock/internal/stream"
+	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -311,6 +312,7 @@ type world struct {
 	reg     *prometheus.Registry
 	errs    []string
 	publish func() error // before records are taken
+	tracer  *telemetry.Tracer
 
 	mu      sync.Mutex
 	log     []*stream.Record // the one partition of push.targets
@@ -383,7 +385,7 @@ func (w *world) start() {
 	var err error
 	w.sink, err = New(w.cfg, Deps{
 		Accounts: accounts, Publish: w, Memory: w.memory, Now: time.Now, Metrics: w.reg,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tracer: w.tracer,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -111,6 +111,9 @@ func (l *lane) outcomes(tasks []*task) ([]kafka.Record, error) {
 			l.s.metrics.delay.Observe(max(0, float64(now.UnixMilli()-t.it.target.DecidedMs)/1000))
 		}
 		headers := trace(t.it.trace)
+		if t.span != nil {
+			headers = trace([]byte(t.span.TraceParent()))
+		}
 		add(kafka.Record{Topic: schemas.PushOutcomes, Key: []byte(t.g.key), Headers: headers}, o)
 		if o.Sku != "" {
 			id := sha256.Sum256([]byte(o.CommandId + "/" + label(o.Outcome)))
