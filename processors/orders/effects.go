@@ -1,6 +1,8 @@
 package orders
 
 import (
+	"slices"
+
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
@@ -77,35 +79,44 @@ func putBack(refunds []*event.Refund, line string) (cancelled, returned int64) {
 	return cancelled, returned
 }
 
-// moveInput is a stock move with its wrapping, allocated at once: the hot path.
+// movePrefix makes a move's id of an order's.
+const movePrefix = "order/"
+
+// moveInput is a stock move with its wrapping and its key, allocated at once with the order's
+// others: the hot path.
 type moveInput struct {
 	input event.StockInput
 	oneof event.StockInput_Move
 	move  event.StockMove
+	// Longer SKUs have their key elsewhere.
+	key [24]byte
 }
 
 // emitMoves emits the moves of order: all of them, or those that differ from what old did.
 // The cause's version is the order's, which all moves of one state share.
-func (r *Room) emitMoves(tx *stream.Tx, old, order *event.Order, all bool) {
+func (r *Room) emitMoves(tx *stream.Tx, id string, old, order *event.Order, all bool) {
 	var buffer, oldBuffer [8]claim
 	claims := claimsOf(order, buffer[:])
-	var before []claim
-	if old != nil {
-		before = claimsOf(old, oldBuffer[:])
-	}
-	id := "order/" + order.Account + "/" + order.Id
-	for _, c := range claims {
-		if !all && claimedBy(before, c.sku) == c {
-			continue
+	if !all {
+		var before []claim
+		if old != nil {
+			before = claimsOf(old, oldBuffer[:])
 		}
-		in := &moveInput{move: event.StockMove{
-			Sku: c.sku, Warehouse: r.warehouse, MoveId: id, CauseVersion: order.Version,
-			Kind: event.MoveKind_MOVE_KIND_ORDER, OnHand: c.onHand, Reserved: c.reserved,
-			OccurredMs: order.UpdatedMs,
-		}}
-		in.oneof.Move = &in.move
+		claims = slices.DeleteFunc(claims, func(c claim) bool { return claimedBy(before, c.sku) == c })
+	}
+	if len(claims) == 0 {
+		return
+	}
+	inputs := make([]moveInput, len(claims))
+	for i, c := range claims {
+		in := &inputs[i]
+		m := &in.move
+		m.Sku, m.Warehouse, m.MoveId, m.CauseVersion = c.sku, r.warehouse, id, order.Version
+		m.Kind, m.OnHand, m.Reserved = event.MoveKind_MOVE_KIND_ORDER, c.onHand, c.reserved
+		m.OccurredMs = order.UpdatedMs
+		in.oneof.Move = m
 		in.input.Input = &in.oneof
-		tx.Emit(stream.Output{Topic: schemas.StockIn, Key: []byte(c.sku), Value: &in.input})
+		tx.Emit(stream.Output{Topic: schemas.StockIn, Key: append(in.key[:0], c.sku...), Value: &in.input})
 	}
 }
 
@@ -120,11 +131,11 @@ func claimedBy(before []claim, sku string) claim {
 }
 
 // emitValuables emits the amounts that are not in old, or differ: an order's total as it
-// was sold, and each refund's.
-func emitValuables(tx *stream.Tx, old, order *event.Order) {
+// was sold, under the id of its moves, and each refund's.
+func emitValuables(tx *stream.Tx, id string, old, order *event.Order) {
 	if order.Total != nil && !order.Test {
 		if old == nil || !old.Total.EqualVT(order.Total) || old.CreatedMs != order.CreatedMs || old.Test {
-			emitValuable(tx, "order/"+order.Account+"/"+order.Id, order.Version, order.Total, order.CreatedMs)
+			emitValuable(tx, id, order.Version, order.Total, order.CreatedMs)
 		}
 	}
 	if order.Test {
@@ -147,16 +158,19 @@ func refundValued(refunds []*event.Refund, r *event.Refund) bool {
 	return false
 }
 
-// valuableInput is a valuable with its wrapping, allocated at once: the hot path.
+// valuableInput is a valuable with its wrapping and its key, allocated at once: the hot path.
 type valuableInput struct {
 	input event.FxInput
 	oneof event.FxInput_Valuable
 	value event.Valuable
+	// Longer subjects have their key elsewhere.
+	key [40]byte
 }
 
 func emitValuable(tx *stream.Tx, subject string, v *event.Version, amount *event.Money, occurredMs int64) {
-	in := &valuableInput{value: event.Valuable{Subject: subject, Version: v, Amount: amount, OccurredMs: occurredMs}}
+	in := new(valuableInput)
+	in.value.Subject, in.value.Version, in.value.Amount, in.value.OccurredMs = subject, v, amount, occurredMs
 	in.oneof.Valuable = &in.value
 	in.input.Input = &in.oneof
-	tx.Emit(stream.Output{Topic: schemas.FxIn, Key: []byte(subject), Value: &in.input})
+	tx.Emit(stream.Output{Topic: schemas.FxIn, Key: append(in.key[:0], subject...), Value: &in.input})
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/helloword/crossdock/schemas/event"
 )
 
-// join returns the order with the input joined to it, or nil when that changes nothing.
-// Neither argument is modified. Three independent joins make up the order: the newest
-// snapshot, the union of refunds, the oldest mapping of each line.
-func join(old *event.Order, in *event.OrderInput) *event.Order {
-	j := joining{old: old}
+// join returns the order with the input joined to it, or nil when that changes nothing. Its
+// version is its own, to be set. Three independent joins make up the order: the newest
+// snapshot, the union of refunds, the oldest mapping of each line. Neither argument is
+// modified, except that with take a snapshot that wins is the order that is returned.
+func join(old *event.Order, in *event.OrderInput, take bool) *event.Order {
+	j := joining{old: old, take: take}
 	switch v := in.Input.(type) {
 	case *event.OrderInput_Snapshot:
 		j.snapshot(v.Snapshot)
@@ -28,7 +29,8 @@ func join(old *event.Order, in *event.OrderInput) *event.Order {
 
 // joining is one join under way.
 type joining struct {
-	old *event.Order
+	old  *event.Order
+	take bool
 	// base is the snapshot that wins: old, or the new one.
 	base        *event.Order
 	newer       bool
@@ -49,16 +51,16 @@ type known struct {
 func (j *joining) identify(connector, account, id string) {
 	j.base = j.old
 	j.connector, j.account, j.id = connector, account, id
-	j.start()
+	j.start(1)
 }
 
-// start collects what old knows.
-func (j *joining) start() {
+// start collects what old knows. more lines come.
+func (j *joining) start(more int) {
 	j.refunds = j.old.GetRefunds()
+	j.resolutions = make([]known, 0, len(j.old.GetLines())+len(j.old.GetKnown())+more)
 	if j.old == nil {
 		return
 	}
-	j.resolutions = make([]known, 0, len(j.old.Lines)+len(j.old.Known)+1)
 	for _, l := range j.old.Lines {
 		if l.Resolution.GetSku() != "" && !j.knows(listingOf(l), l.Resolution) {
 			j.resolutions = append(j.resolutions, known{listingOf(l), l.Resolution})
@@ -70,7 +72,7 @@ func (j *joining) start() {
 }
 
 func (j *joining) snapshot(s *event.Order) {
-	j.start()
+	j.start(len(s.Lines))
 	j.base, j.newer = j.old, false
 	if j.old == nil || newer(s, j.old) {
 		j.base, j.newer = s, true
@@ -156,6 +158,11 @@ func compareResolutions(a, b *event.Resolution) int {
 	)
 }
 
+// sameResolution: a line that has the one needs no copy to get the other.
+func sameResolution(a, b *event.Resolution) bool {
+	return a == b || a != nil && b != nil && compareResolutions(a, b) == 0
+}
+
 // preferred is the resolution that the listing's lines take, nil when none is known.
 func (j *joining) preferred(listing string) *event.Resolution {
 	var best *event.Resolution
@@ -172,7 +179,18 @@ func (j *joining) result() *event.Order {
 	if !j.newer && !j.refunded && !j.resolved {
 		return nil
 	}
-	o := shallow(j.base)
+	var o *event.Order
+	// own: the lines are not anybody else's.
+	own := j.take && j.newer
+	if own {
+		o = j.base
+	} else {
+		o = shallow(j.base)
+		o.Version = nil
+	}
+	if o.Version == nil {
+		o.Version = new(event.Version)
+	}
 	if j.base == nil {
 		o.Connector, o.Account, o.Id = j.connector, j.account, j.id
 	} else if o.Connector == "" {
@@ -180,10 +198,12 @@ func (j *joining) result() *event.Order {
 	}
 	o.Refunds = j.refunds
 	o.Parked = false
-	o.Lines = slices.Clone(o.Lines)
 	for i, l := range o.Lines {
 		best := j.preferred(listingOf(l))
-		if best != l.Resolution {
+		if !sameResolution(best, l.Resolution) {
+			if !own {
+				o.Lines, own = slices.Clone(o.Lines), true
+			}
 			o.Lines[i] = withResolution(l, best)
 		}
 		if l.Stocked && best == nil {

@@ -48,14 +48,38 @@ func (r *Room) Table() *stream.Table { return r.table }
 // maxUnits bounds a line's quantities: more is a mistake, and would overflow sums.
 const maxUnits = math.MaxInt32
 
+// prepared is one input, decoded, and what is named after it: it lives as long as its batch.
+type prepared struct {
+	in     event.OrderInput
+	oneof  event.OrderInput_Snapshot
+	keys   [1]stream.Key
+	taken  bool
+	moveID string
+}
+
+// decodeInput decodes. decode makes a snapshot that nobody else has.
+func (p *prepared) decodeInput(value []byte) error {
+	if d := decode(value); d != nil {
+		// There is room for one: Apply sets it.
+		d.order.Version = &d.version
+		p.oneof.Snapshot = &d.order
+		p.in.Input = &p.oneof
+		return nil
+	}
+	if err := p.in.UnmarshalVT(value); err != nil {
+		return fmt.Errorf("decoding an order input: %w: %w", connectors.ErrMalformed, err)
+	}
+	return nil
+}
+
 // Prepare decodes.
 func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
-	in := new(event.OrderInput)
-	if err := in.UnmarshalVT(rec.Value); err != nil {
-		return stream.Input{}, fmt.Errorf("decoding an order input: %w: %w", connectors.ErrMalformed, err)
+	p := new(prepared)
+	if err := p.decodeInput(rec.Value); err != nil {
+		return stream.Input{}, err
 	}
 	var account, id string
-	switch v := in.Input.(type) {
+	switch v := p.in.Input.(type) {
 	case *event.OrderInput_Snapshot:
 		account, id = v.Snapshot.GetAccount(), v.Snapshot.GetId()
 		if err := checkSnapshot(v.Snapshot); err != nil {
@@ -77,7 +101,10 @@ func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
 	if account == "" || id == "" {
 		return stream.Input{}, fmt.Errorf("order input without account or order id: %w", connectors.ErrMalformed)
 	}
-	return stream.Input{Keys: []stream.Key{{Table: r.table, ID: account + "/" + id}}, Value: in}, nil
+	// The entry's id is the end of the move's.
+	p.moveID = movePrefix + account + "/" + id
+	p.keys[0] = stream.Key{Table: r.table, ID: p.moveID[len(movePrefix):]}
+	return stream.Input{Keys: p.keys[:], Value: p}, nil
 }
 
 func checkSnapshot(o *event.Order) error {
@@ -125,29 +152,38 @@ func checkResolution(r *event.Resolution) error {
 }
 
 // Apply joins the input to the order.
-func (r *Room) Apply(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
-	k := in.Keys[0]
-	old, _ := tx.Get(k).(*event.Order)
-	order := join(old, in.Value.(*event.OrderInput))
+func (r *Room) Apply(tx *stream.Tx, rec *stream.Record, in stream.Input) error {
+	p := in.Value.(*prepared)
+	if p.taken {
+		// The snapshot has become an entry of another state.
+		*p = prepared{keys: p.keys, moveID: p.moveID}
+		if err := p.decodeInput(rec.Value); err != nil {
+			return err
+		}
+	}
+	old, _ := tx.Get(p.keys[0]).(*event.Order)
+	order := join(old, &p.in, true)
 	if order == nil {
 		return nil
 	}
-	order.Version = tx.Version()
-	tx.Put(k, order)
-	r.emitMoves(tx, old, order, false)
-	emitValuables(tx, old, order)
+	p.taken = true
+	v := tx.Version()
+	order.Version.Epoch, order.Version.Number = v.Epoch, v.Number
+	tx.Put(p.keys[0], order)
+	r.emitMoves(tx, p.moveID, old, order, false)
+	emitValuables(tx, p.moveID, old, order)
 	return nil
 }
 
 // Repeat emits what the order says now.
 func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
-	k := in.Keys[0]
-	order, _ := tx.Get(k).(*event.Order)
+	p := in.Value.(*prepared)
+	order, _ := tx.Get(p.keys[0]).(*event.Order)
 	if order == nil {
 		return nil
 	}
-	tx.Again(k)
-	r.emitMoves(tx, nil, order, true)
-	emitValuables(tx, nil, order)
+	tx.Again(p.keys[0])
+	r.emitMoves(tx, p.moveID, nil, order, true)
+	emitValuables(tx, p.moveID, nil, order)
 	return nil
 }

@@ -2,7 +2,6 @@ package orders
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/helloword/crossdock/connectors"
@@ -61,48 +60,4 @@ func FuzzPrepare(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
-}
-
-func realistic(n int) *event.Order {
-	o := order(1000+int64(n), func(o *event.Order) {
-		o.Id = fmt.Sprint(5_000_000_000_000 + n)
-		o.Name, o.BuyerId = fmt.Sprint("#", n), "7000000000001"
-		o.Destination = &event.Destination{Country: "GB", PostcodePrefix: "SW1"}
-		o.Personal = &event.PersonalData{Name: "A. Buyer", Email: "buyer@example.com", Shipping: &event.PostalAddress{Name: "A. Buyer", Street: []string{"1 Some Street"}, City: "London", Postcode: "SW1A 1AA", Country: "GB"}}
-		o.Origin = &event.Origin{Connector: "shopify", Account: "shop", Topic: "raw.orders.v1", Offset: int64(n)}
-	})
-	for i := range 3 {
-		l := line(fmt.Sprint(9_000_000_000_000+n*3+i), fmt.Sprint(8_000_000_000_000+i), 2, 0, resolution(fmt.Sprint("SKU-", i), 1, 5))
-		l.Title, l.UnitPrice, l.Total = "A mug of a decent size", &event.Decimal{Unscaled: 499, Scale: 2}, &event.Money{Minor: 998, Currency: "GBP"}
-		o.Lines = append(o.Lines, l)
-	}
-	return o
-}
-
-func BenchmarkPrepare(b *testing.B) {
-	room, _ := newRoom(b)
-	value, err := snapshot(realistic(1)).MarshalVTStrict()
-	if err != nil {
-		b.Fatal(err)
-	}
-	rec := &stream.Record{Topic: schemas.OrdersIn, Value: value}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := room.Prepare(rec); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkRoom is a new order through the loop, in memory, in batches of 500.
-func BenchmarkRoom(b *testing.B) {
-	_, m := newRoom(b)
-	for i := range b.N {
-		m.AppendMessage("", snapshot(realistic(i)), 1)
-	}
-	b.ReportAllocs()
-	b.ResetTimer()
-	if _, err := m.Drain(500); err != nil {
-		b.Fatal(err)
-	}
 }
