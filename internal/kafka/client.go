@@ -152,7 +152,7 @@ type Client struct {
 	scope schemas.Scope
 
 	mu    sync.RWMutex
-	width map[string]int32
+	known map[string]Destination // by base name
 }
 
 // Open connects; opts are added to the connection's own.
@@ -165,7 +165,7 @@ func Open(cfg Config, scope schemas.Scope, log *slog.Logger, opts ...kgo.Opt) (*
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	return &Client{Client: cl, scope: scope, width: make(map[string]int32)}, nil
+	return &Client{Client: cl, scope: scope, known: make(map[string]Destination)}, nil
 }
 
 // Scope of the client's names.
@@ -213,37 +213,33 @@ func murmur2(b []byte) uint32 {
 
 // Convert makes the client's records of one of ours: several when it goes everywhere.
 func (c *Client) Convert(ctx context.Context, r *Record, add func(*kgo.Record)) error {
-	n, err := c.Partitions(ctx, r.Topic)
+	d, err := c.Destination(ctx, r.Topic)
 	if err != nil {
 		return err
 	}
-	rec := kgo.Record{Topic: c.scope.Topic(r.Topic), Key: r.Key, Value: r.Value}
+	rec := kgo.Record{Topic: d.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers}
 	if r.TimestampMs != 0 {
 		rec.Timestamp = time.UnixMilli(r.TimestampMs)
 	}
-	if len(r.Headers) > 0 {
-		rec.Headers = make([]kgo.RecordHeader, len(r.Headers))
-		for i, h := range r.Headers {
-			rec.Headers[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
-		}
+	key := r.PartitionKey
+	if key == nil {
+		key = r.Key
 	}
 	switch {
 	case r.ByPartition && r.Partition < 0:
-		for p := range n {
+		for p := range d.Partitions {
 			each := rec
 			each.Partition = p
 			add(&each)
 		}
 		return nil
 	case r.ByPartition:
-		if r.Partition >= n {
-			return fmt.Errorf("topic %s has %d partitions, not %d", rec.Topic, n, r.Partition+1)
+		if r.Partition >= d.Partitions {
+			return fmt.Errorf("topic %s has %d partitions, not %d", d.Topic, d.Partitions, r.Partition+1)
 		}
 		rec.Partition = r.Partition
-	case r.PartitionKey != nil:
-		rec.Partition = Partition(r.PartitionKey, n)
 	default:
-		rec.Partition = Partition(r.Key, n)
+		rec.Partition = Partition(key, d.Partitions)
 	}
 	add(&rec)
 	return nil
@@ -264,21 +260,35 @@ func (c *Client) Produce(ctx context.Context, records []Record) error {
 	return nil
 }
 
-// Partitions is the topic's partition count, asked of the cluster once: counts of stateful
-// topics are pinned, and the others only matter for spreading.
-func (c *Client) Partitions(ctx context.Context, t schemas.Topic) (int32, error) {
+// Destination is a topic as the cluster has it.
+type Destination struct {
+	// Topic is its full name.
+	Topic      string
+	Partitions int32
+}
+
+// Destination is where records of a topic go. The cluster is asked once: partition counts of
+// stateful topics are pinned, and the others only matter for spreading.
+func (c *Client) Destination(ctx context.Context, t schemas.Topic) (Destination, error) {
 	c.mu.RLock()
-	n, ok := c.width[t.Name]
+	d, ok := c.known[t.Name]
 	c.mu.RUnlock()
 	if ok {
-		return n, nil
+		return d, nil
 	}
-	n, err := c.ask(ctx, c.scope.Topic(t))
-	if err != nil {
-		return 0, err
+	d.Topic = c.scope.Topic(t)
+	var err error
+	if d.Partitions, err = c.ask(ctx, d.Topic); err != nil {
+		return Destination{}, err
 	}
 	c.mu.Lock()
-	c.width[t.Name] = n
+	c.known[t.Name] = d
 	c.mu.Unlock()
-	return n, nil
+	return d, nil
+}
+
+// Partitions is the topic's partition count; see Destination.
+func (c *Client) Partitions(ctx context.Context, t schemas.Topic) (int32, error) {
+	d, err := c.Destination(ctx, t)
+	return d.Partitions, err
 }

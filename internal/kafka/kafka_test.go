@@ -200,7 +200,7 @@ func TestProduceKeysPartitionsAndEverywhere(t *testing.T) {
 		records := []Record{
 			{Topic: loose, Key: []byte("everywhere"), ByPartition: true, Partition: -1},
 			{Topic: loose, Key: []byte("second"), ByPartition: true, Partition: 2},
-			{Topic: loose, Key: []byte("k1"), Headers: []Header{{"a", []byte("1")}, {"a", []byte("2")}}, TimestampMs: 1234},
+			{Topic: loose, Key: []byte("k1"), Headers: []Header{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte("2")}}, TimestampMs: 1234},
 			{Topic: loose, Key: []byte("elsewhere"), PartitionKey: []byte("k1")},
 		}
 		if err := c.Produce(t.Context(), records); err != nil {

@@ -1,12 +1,14 @@
 package kafka
 
-import "github.com/helloword/crossdock/schemas"
+import (
+	"github.com/twmb/franz-go/pkg/kgo"
 
-// Header is one record header.
-type Header struct {
-	Key   string
-	Value []byte
-}
+	"github.com/helloword/crossdock/schemas"
+)
+
+// Header is one record header: Key and Value. It is the client's own type, so that headers
+// pass in and out of it without a copy.
+type Header = kgo.RecordHeader
 
 // Record is one record to be produced.
 type Record struct {

@@ -90,10 +90,7 @@ func Scan(ctx context.Context, cfg Config, scope schemas.Scope, log *slog.Logger
 				}
 				s := Scanned{
 					Topic: byName[fp.Topic], Partition: r.Partition, Offset: r.Offset,
-					TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value,
-				}
-				for _, h := range r.Headers {
-					s.Headers = append(s.Headers, Header{h.Key, h.Value})
+					TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: r.Headers,
 				}
 				if err = f(&s); err != nil {
 					return

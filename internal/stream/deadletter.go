@@ -43,10 +43,10 @@ func deadLetterOf(stage string, r *Record, d *event.DeadLetter) Output {
 	o := Output{Topic: schemas.DeadLetters(stage), Key: clone(r.Key), Bytes: clone(r.Value)}
 	for _, h := range r.Headers {
 		if h.Key != schemas.HeaderDeadLetter {
-			o.Headers = append(o.Headers, Header{h.Key, clone(h.Value)})
+			o.Headers = append(o.Headers, Header{Key: h.Key, Value: clone(h.Value)})
 		}
 	}
-	o.Headers = append(o.Headers, Header{schemas.HeaderDeadLetter, b})
+	o.Headers = append(o.Headers, Header{Key: schemas.HeaderDeadLetter, Value: b})
 	return o
 }
 

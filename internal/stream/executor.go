@@ -49,7 +49,7 @@ func (l *ExecutorLoop) Run(ctx context.Context) error {
 	}
 	defer l.close()
 	for {
-		fetches, err := l.poll(ctx)
+		fetches, err := l.poll(ctx, true)
 		if err != nil {
 			return fmt.Errorf("sink %s: %w", l.name, err)
 		}

@@ -157,7 +157,7 @@ func TestDuplicateInOneBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.emitted = res.outputs
+	w.emitted = res.outputs()
 	wantEvents(t, w, "a@0 a@0 b@1 b@1")
 	if res.duplicates != 1 {
 		t.Errorf("%d duplicates counted, want 1", res.duplicates)
@@ -192,7 +192,7 @@ func onceOnRedis(t *testing.T) (*world, *miniredis.Miniredis, func(from int) han
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.emitted = append(w.emitted, res.outputs...)
+		w.emitted = append(w.emitted, res.outputs()...)
 		return res
 	}
 }
@@ -261,7 +261,7 @@ func TestPoisonThenCorrectedRedrive(t *testing.T) {
 	w := newTestWorld(t, onceRoom{})
 	w.add("k", nil) // poison
 	w.step(1)
-	w.add("k", eventA, Header{schemas.HeaderOrigin, []byte(Origin(sumsIn.Name, 0, 0))}, Header{schemas.HeaderAttempt, []byte("1")})
+	w.add("k", eventA, Header{Key: schemas.HeaderOrigin, Value: []byte(Origin(sumsIn.Name, 0, 0))}, Header{Key: schemas.HeaderAttempt, Value: []byte("1")})
 	w.add("k", eventA) // the platform sends it again, too
 	w.rest()
 	wantEvents(t, w, "a@1 a@1")
@@ -276,7 +276,7 @@ func TestRedriveOfWhatWasPassedOn(t *testing.T) {
 	w := newTestWorld(t, onceRoom{})
 	w.add("k", eventB)
 	w.add("k", eventA)
-	w.add("k", eventA, Header{schemas.HeaderOrigin, []byte(Origin(sumsIn.Name, 0, 1))})
+	w.add("k", eventA, Header{Key: schemas.HeaderOrigin, Value: []byte(Origin(sumsIn.Name, 0, 1))})
 	w.add("k", eventA)
 	w.rest()
 	wantEvents(t, w, "b@0 b@0 a@1 a@1 a@2 a@2")
@@ -284,7 +284,7 @@ func TestRedriveOfWhatWasPassedOn(t *testing.T) {
 
 func TestRedriveCountsAttempts(t *testing.T) {
 	w := newTestWorld(t, newLedgerRoom())
-	w.add("k", []byte("poison"), Header{schemas.HeaderAttempt, []byte("4")}, Header{"keep", []byte("me")})
+	w.add("k", []byte("poison"), Header{Key: schemas.HeaderAttempt, Value: []byte("4")}, Header{Key: "keep", Value: []byte("me")})
 	w.rest()
 	o := w.emitted[0]
 	d := new(event.DeadLetter)
@@ -335,6 +335,7 @@ func TestMisusePanics(t *testing.T) {
 	}
 	for name, f := range map[string]func(tx *Tx){
 		"get":    func(tx *Tx) { tx.Get(Key{room.table, "unnamed"}) },
+		"put":    func(tx *Tx) { tx.Put(Key{room.table, "unnamed"}, new(event.Claim)) },
 		"again":  func(tx *Tx) { tx.Again(Key{room.table, "unnamed"}) },
 		"delete": func(tx *Tx) { tx.Delete(Key{room.table, "k"}) },
 		"repeat": func(tx *Tx) { tx.repeat = true; tx.Put(Key{room.table, "k"}, new(event.Claim)) },
@@ -346,8 +347,11 @@ func TestMisusePanics(t *testing.T) {
 				}
 			}()
 			r.handler = misuser{room, f}
-			tx := &Tx{read: func(Key) (entry, bool) { return entry{}, false }}
-			_ = r.handle(tx, &Record{}, Input{})
+			s := newSession(r, here, sumsIn, newMemoryStore(), -1)
+			s.cache.slot(Key{room.table, "unnamed"}) // by a batch before
+			s.work.begin(s, nil)
+			s.work.again()
+			_ = r.handle(&Tx{batch: &s.work}, &Record{}, Input{})
 		})
 	}
 }

@@ -31,16 +31,16 @@ type Room struct {
 	// another one by then.
 	refusals *Table
 
-	// cacheEntries bounds the entries kept in memory, per partition.
-	cacheEntries int
-	points       func(step string) *crash.Point
+	// cacheBytes bounds the entries kept in memory, per partition and generation.
+	cacheBytes int
+	points     func(step string) *crash.Point
 }
 
 // NewRoom checks a fold and makes it ready. version is the program's, for dead letters.
 func NewRoom(f Fold, version string) (*Room, error) {
 	r := &Room{
 		name: f.Name(), version: version, handler: f, inputs: f.Inputs(), tables: f.Tables(),
-		cacheEntries: 4096, points: crash.Points(f.Name()),
+		cacheBytes: 1 << 20, points: crash.Points(f.Name()),
 		refusals: &Table{Name: "refused", New: func() Message { return new(event.DeadLetter) }},
 	}
 	if len(r.inputs) == 0 {
@@ -62,7 +62,7 @@ func (r *Room) stored() []*Table { return append(slices.Clone(r.tables), r.refus
 
 func newSession(r *Room, p partition, input schemas.Topic, st store, base int64) *session {
 	return &session{
-		room: r, part: p, input: input, store: st, base: base, cache: newCache(r.cacheEntries), refused: make(map[int64]bool),
+		room: r, part: p, input: input, store: st, base: base, cache: newCache(r.cacheBytes), refused: make(map[int64]bool),
 		load: r.points("Load"), apply: r.points("Apply"),
 	}
 }

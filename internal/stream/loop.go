@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/helloword/crossdock/internal/crash"
-	"github.com/helloword/crossdock/internal/kafka"
 )
 
 // Loop runs one room: consume → handle → produce → commit.
@@ -66,22 +65,48 @@ func (l *Loop) Run(ctx context.Context) error {
 		return fmt.Errorf("room %s: %w", l.name, err)
 	}
 	defer l.close()
+	if err := l.rounds(ctx); err != nil {
+		return fmt.Errorf("room %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// heldAtMost is how long the loop keeps a rebalance waiting while there is always more to do.
+const heldAtMost = time.Second
+
+// rounds handles poll after poll. While the outputs of one round are being acknowledged the
+// next one is handled already: only what is committed has to wait.
+func (l *Loop) rounds(ctx context.Context) error {
+	var open *round
+	allowed := time.Now()
 	for {
-		fetches, err := l.poll(ctx)
-		if err := l.failed(); err != nil {
-			return fmt.Errorf("room %s: %w", l.name, err)
-		}
-		if err != nil {
-			return fmt.Errorf("room %s: %w", l.name, err)
+		fetches, err := l.poll(ctx, open == nil)
+		if err := errors.Join(l.failed(), err); err != nil {
+			return err
 		}
 		if ctx.Err() != nil {
 			// Records polled but not handled are read again by the next owner.
-			return nil
+			return l.finish(ctx, open)
 		}
-		if err := l.round(ctx, fetches); err != nil {
-			return fmt.Errorf("room %s: %w", l.name, err)
+		var now *round
+		if open == nil || fetches.NumRecords() > 0 {
+			if now, err = l.handle(ctx, fetches); err != nil {
+				return err
+			}
 		}
+		if err := l.finish(ctx, open); err != nil {
+			return err
+		}
+		open = now
+		if open != nil && len(open.back) == 0 && open.emitted.n.Load() > 0 && time.Since(allowed) < heldAtMost {
+			continue
+		}
+		if err := l.finish(ctx, open); err != nil {
+			return err
+		}
+		open = nil
 		l.client.AllowRebalance()
+		allowed = time.Now()
 	}
 }
 
@@ -184,22 +209,26 @@ func (l *Loop) session(p partition) *session {
 	return l.sessions[p]
 }
 
-// round handles what one poll brought: partitions side by side, each in order, then emits,
-// then commits. What could not be handled now is read again.
-func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
-	start := time.Now()
+// round is what one poll has led to.
+type round struct {
+	began time.Time
+	// busy are the offsets to commit once everything is acknowledged, back those to read again.
+	busy, back map[string]map[int32]kgo.EpochOffset
+	stalled    bool
+	emitted    emission
+}
+
+// handle handles what one poll brought: partitions side by side, each in order. Then it begins to
+// emit. What could not be handled now is to be read again.
+func (l *Loop) handle(ctx context.Context, fetches kgo.Fetches) (*round, error) {
 	l.fetchPoint.Pass()
-	var (
-		mu      sync.Mutex
-		busy    = make(map[string]map[int32]kgo.EpochOffset)
-		back    = make(map[string]map[int32]kgo.EpochOffset)
-		stalled bool
-		emitted emission
-	)
-	wait := &patience{until: start.Add(stallAfter)}
+	r := &round{
+		began: time.Now(), busy: make(map[string]map[int32]kgo.EpochOffset), back: make(map[string]map[int32]kgo.EpochOffset),
+	}
+	var mu sync.Mutex
+	wait := &patience{until: r.began.Add(stallAfter)}
 	// A stop must not tear a batch apart: it is finished under its own deadlines.
-	work := context.WithoutCancel(ctx)
-	g, work := errgroup.WithContext(work)
+	g, work := errgroup.WithContext(context.WithoutCancel(ctx))
 	g.SetLimit(runtime.GOMAXPROCS(0) + 1)
 	fetches.EachPartition(func(fp kgo.FetchTopicPartition) {
 		if len(fp.Records) == 0 {
@@ -207,7 +236,7 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 		}
 		g.Go(func() error {
 			first, last := fp.Records[0], fp.Records[len(fp.Records)-1]
-			again, stall, err := l.batch(work, ctx, wait, fp, &emitted)
+			again, stall, err := l.batch(work, ctx, wait, fp, &r.emitted)
 			if err != nil {
 				return err
 			}
@@ -215,37 +244,43 @@ func (l *Loop) round(ctx context.Context, fetches kgo.Fetches) error {
 			defer mu.Unlock()
 			switch {
 			case again >= 0:
-				set(back, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: -1, Offset: again})
-				stalled = stalled || stall
+				set(r.back, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: -1, Offset: again})
+				r.stalled = r.stalled || stall
 			default:
-				set(busy, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
+				set(r.busy, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
 				l.lag(l.inputs[fp.Topic].Name, fp.Partition, fp.HighWatermark, last.Offset, first.Timestamp)
 			}
 			return nil
 		})
 	})
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := l.looks(context.WithoutCancel(ctx), busy, back); err != nil {
-		return err
+	return r, l.looks(context.WithoutCancel(ctx), r.busy, r.back)
+}
+
+// finish waits until a round's outputs are acknowledged, and commits. Then it goes back to what
+// has to be read again.
+func (l *Loop) finish(ctx context.Context, r *round) error {
+	if r == nil {
+		return nil
 	}
-	if err := emitted.wait(); err != nil {
+	if err := r.emitted.wait(); err != nil {
 		return fmt.Errorf("emitting: %w", err)
 	}
-	l.Metrics.Outputs.WithLabelValues(l.name).Add(float64(emitted.n))
-	if commit := l.uncommitted(busy); len(commit) > 0 {
+	l.Metrics.Outputs.WithLabelValues(l.name).Add(float64(r.emitted.n.Load()))
+	if commit := l.uncommitted(r.busy); len(commit) > 0 {
 		if l.commit(context.WithoutCancel(ctx), commit) == nil {
 			l.committed(commit)
 		}
 		l.commitPoint.Pass()
-		l.Metrics.Batch.WithLabelValues(l.name).Observe(time.Since(start).Seconds())
+		l.Metrics.Batch.WithLabelValues(l.name).Observe(time.Since(r.began).Seconds())
 	}
-	if len(back) > 0 {
-		l.client.SetOffsets(back)
+	if len(r.back) > 0 {
+		l.client.SetOffsets(r.back)
 		l.rewindPoint.Pass()
 	}
-	if stalled {
+	if r.stalled {
 		l.client.AllowRebalance()
 		select {
 		case <-ctx.Done():
@@ -276,10 +311,7 @@ func (l *Loop) batch(work, stop context.Context, left *patience, fp kgo.FetchTop
 		// Assigned, but the watermark is not known yet: the records come again.
 		return first, true, nil
 	}
-	records := make([]*Record, len(fp.Records))
-	for i, r := range fp.Records {
-		records[i] = convert(t, r)
-	}
+	records := convertAll(t, fp.Records)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		if left.over.Load() {
 			return first, true, nil
@@ -295,7 +327,7 @@ func (l *Loop) batch(work, stop context.Context, left *patience, fp kgo.FetchTop
 		}
 		if err == nil {
 			l.count(len(records), res)
-			err := l.emit(work, res.outputs, out)
+			err := l.emit(work, &res, out)
 			// Some of them are out.
 			l.emitPoint.Pass()
 			return -1, false, err
@@ -328,70 +360,6 @@ func (l *Loop) count(n int, res handled) {
 	l.Metrics.Duplicates.WithLabelValues(l.name).Add(float64(res.duplicates))
 	l.Metrics.Repeated.WithLabelValues(l.name).Add(float64(res.repeated))
 	l.Metrics.Dead.WithLabelValues(l.name).Add(float64(res.dead))
-}
-
-// emission waits for the acknowledgement of everything that one round emits.
-type emission struct {
-	wg  sync.WaitGroup
-	n   int64
-	err atomic.Pointer[error]
-}
-
-func (e *emission) done(_ *kgo.Record, err error) {
-	if err != nil {
-		e.err.CompareAndSwap(nil, &err)
-	}
-	e.wg.Done()
-}
-
-func (e *emission) wait() error {
-	e.wg.Wait()
-	if p := e.err.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
-// emit hands outputs to the producer: step Emit, which ends with emission.wait.
-func (l *Loop) emit(ctx context.Context, outputs []Output, e *emission) error {
-	for i := range outputs {
-		r, err := outputs[i].record()
-		if err != nil {
-			return err
-		}
-		err = l.client.Convert(ctx, &r, func(k *kgo.Record) {
-			e.wg.Add(1)
-			atomic.AddInt64(&e.n, 1)
-			// Not ctx: an acknowledgement is waited for even when the group fails.
-			l.client.Client.Produce(context.WithoutCancel(ctx), k, e.done)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// record encodes an output.
-func (o *Output) record() (kafka.Record, error) {
-	r := kafka.Record{
-		Topic: o.Topic, Key: o.Key, Value: o.Bytes, PartitionKey: o.PartitionKey,
-		Partition: o.Partition, ByPartition: o.ByPartition,
-	}
-	if o.Value != nil {
-		b, err := o.Value.MarshalVTStrict()
-		if err != nil {
-			return r, fmt.Errorf("encoding a record for %s: %w", o.Topic.Name, err)
-		}
-		r.Value = b
-	}
-	if len(o.Headers) > 0 {
-		r.Headers = make([]kafka.Header, len(o.Headers))
-		for i, h := range o.Headers {
-			r.Headers[i] = kafka.Header{Key: h.Key, Value: h.Value}
-		}
-	}
-	return r, nil
 }
 
 // commit stores progress. A refusal because the group moved on is no error: the new owner

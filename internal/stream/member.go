@@ -149,10 +149,15 @@ func (m *member) failed() error {
 // them, and never fetch a partition again that comes back later.
 func (m *member) resume(lost map[string][]int32) { m.client.ResumeFetchPartitions(lost) }
 
-// poll waits up to a second for records, so that a quiet partition is still looked at.
-func (m *member) poll(ctx context.Context) (kgo.Fetches, error) {
-	short, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
+// poll waits up to a second for records, so that a quiet partition is still looked at; or it
+// does not wait at all.
+func (m *member) poll(ctx context.Context, wait bool) (kgo.Fetches, error) {
+	var short context.Context // nil: what is there
+	if wait {
+		var cancel context.CancelFunc
+		short, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
+	}
 	fetches := m.client.PollRecords(short, m.Group.MaxPoll)
 	var err error
 	fetches.EachError(func(topic string, p int32, e error) {
@@ -213,17 +218,23 @@ func (e *StateError) Error() string { return e.Why }
 
 // convert makes a stream record of a client's. Nothing is copied.
 func convert(t schemas.Topic, r *kgo.Record) *Record {
-	rec := &Record{
+	return &Record{
 		Topic: t, Partition: r.Partition, Offset: r.Offset,
-		TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value,
+		TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: r.Headers,
 	}
-	if len(r.Headers) > 0 {
-		rec.Headers = make([]Header, len(r.Headers))
-		for i, h := range r.Headers {
-			rec.Headers[i] = Header{h.Key, h.Value}
+}
+
+// convertAll makes a batch of them.
+func convertAll(t schemas.Topic, from []*kgo.Record) []*Record {
+	slab, all := make([]Record, len(from)), make([]*Record, len(from))
+	for i, r := range from {
+		slab[i] = Record{
+			Topic: t, Partition: r.Partition, Offset: r.Offset,
+			TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: r.Headers,
 		}
+		all[i] = &slab[i]
 	}
-	return rec
+	return all
 }
 
 // Metrics of all loops in a process. Labels are rooms, topics and partitions, never keys.

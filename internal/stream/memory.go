@@ -85,15 +85,16 @@ func (m *Memory) Step(n int, crash Crash) ([]Output, error) {
 		m.assign()
 		return nil, nil
 	}
-	m.Emitted = append(m.Emitted, res.outputs...)
+	outputs := res.outputs()
+	m.Emitted = append(m.Emitted, outputs...)
 	if crash == AfterEmit {
 		m.assign()
-		return res.outputs, nil
+		return outputs, nil
 	}
 	m.next += n
 	m.committed = max(m.committed, m.next)
 	m.session.committed = int64(m.committed)
-	return res.outputs, nil
+	return outputs, nil
 }
 
 // Drain handles all that is left, in batches of n.

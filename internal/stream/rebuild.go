@@ -220,7 +220,7 @@ func readTable(ctx context.Context, room *Room, t *Table, d Deps, cut map[partit
 		if err := m.UnmarshalVT(r.Value); err != nil {
 			return fmt.Errorf("%s/%d@%d: decoding an entry: %w", t.Topic.Name, r.Partition, r.Offset, err)
 		}
-		k.stored, _, err = encodeEntry(entry{m, h.lineage})
+		k.stored, _, err = encodeEntry(&entry{m, h.lineage}, nil)
 		return err
 	})
 	if err != nil {

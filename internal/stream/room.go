@@ -13,6 +13,7 @@
 package stream
 
 import (
+	"github.com/helloword/crossdock/internal/kafka"
 	"github.com/helloword/crossdock/schemas"
 )
 
@@ -28,11 +29,8 @@ type Record struct {
 	Headers     []Header
 }
 
-// Header is one record header.
-type Header struct {
-	Key   string
-	Value []byte
-}
+// Header is one record header: Key and Value.
+type Header = kafka.Header
 
 // Header returns the value of the last header of that name, nil if there is none.
 func (r *Record) Header(name string) []byte {

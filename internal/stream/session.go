@@ -2,9 +2,6 @@ package stream
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -98,14 +95,19 @@ type session struct {
 	// refused are the offsets whose refusal Redis keeps.
 	refused map[int64]bool
 	cache   *cache
+	// work is the batch at hand; its memory serves the next one again.
+	work batch
 
 	load, apply *crash.Point
 }
 
 // handled is what one batch leads to.
 type handled struct {
-	outputs []Output
-	dead    int
+	// outs are the outputs, in order; those dropped are not emitted. They are valid until the
+	// session handles its next batch, the bytes in arena until that is released.
+	outs  []pending
+	arena *arena
+	dead  int
 	// duplicates dropped, records repeated.
 	duplicates, repeated int
 }
@@ -113,23 +115,28 @@ type handled struct {
 type prepared struct {
 	input Input
 	err   error
+	// slots of the input's keys are those of the batch from here on.
+	slots int
+	// refused is the refusal that Redis keeps of the record, if any.
+	refused *event.DeadLetter
 }
 
 // handle takes a batch through Prepare, Load and Apply, and returns the outputs to emit. It
 // changes nothing when it returns an error.
 func (s *session) handle(ctx context.Context, records []*Record) (handled, error) {
-	prep := make([]prepared, len(records))
+	b := &s.work
+	b.begin(s, records)
 	for i, r := range records {
-		prep[i].input, prep[i].err = s.room.prepare(r)
+		b.prep[i].input, b.prep[i].err = s.room.prepare(r)
 	}
 	for {
-		res, answer, err := s.attempt(ctx, records, prep)
+		answer, err := s.attempt(ctx, b)
 		switch {
 		case err != nil:
 			return handled{}, err
 		case answer.applied:
 			s.next = records[len(records)-1].Offset + 1
-			return res, nil
+			return b.handled, nil
 		case answer.watermark < s.base:
 			s.next = records[0].Offset
 			return handled{}, s.fellBack(answer.watermark)
@@ -170,272 +177,121 @@ func (s *session) rewind(watermark int64) {
 	s.base = watermark
 }
 
-// change is the newest state of one entry within a batch.
-type change struct {
-	key Key
-	entry
-}
-
-func (s *session) attempt(ctx context.Context, records []*Record, prep []prepared) (handled, applyAnswer, error) {
-	view, answer, err := s.loadMissing(ctx, records, prep)
+// attempt takes a prepared batch through Load and Apply. Unless the answer is "applied",
+// nothing has changed.
+func (s *session) attempt(ctx context.Context, b *batch) (applyAnswer, error) {
+	b.again()
+	answer, err := s.loadMissing(ctx, b)
 	if err != nil || !answer.applied {
-		return handled{}, answer, err
+		return answer, err
 	}
-
-	b := batch{session: s, view: view, index: make(map[Key]int)}
-	for i, r := range records {
-		b.record(r, &prep[i])
+	for i, r := range b.records {
+		b.record(r, &b.prep[i])
 	}
 	if b.err != nil {
-		return handled{}, applyAnswer{}, b.err
+		return applyAnswer{}, b.err
 	}
-
-	req := applyRequest{base: s.base, last: records[len(records)-1].Offset, marks: b.marks}
-	tables := make([]Output, 0, len(b.changes))
-	for i := range b.changes {
-		c := &b.changes[i]
+	req := applyRequest{base: s.base, last: b.records[len(b.records)-1].Offset, marks: b.marks, writes: b.writes[:0]}
+	// Tables come last: what is repeated of an older version must not stand behind the newer one.
+	outs := len(b.outs)
+	for _, c := range b.changes {
 		w := write{key: c.key}
-		out := tableRecord(c.key, c.value, c.lineage)
-		if c.value != nil {
-			var message []byte
-			if w.stored, message, err = encodeEntry(c.entry); err != nil {
-				return handled{}, applyAnswer{}, fmt.Errorf("%s %s: %w", s.part, c.key.ID, err)
+		out := tableRecord(c.key, c.next.value, &c.next.lineage, s.part.id)
+		if c.next.value != nil {
+			if w.stored, out.Bytes, err = encodeEntry(&c.next, b.arena); err != nil {
+				return applyAnswer{}, fmt.Errorf("%s %s: %w", s.part, c.key.ID, err)
 			}
-			out.Value, out.Bytes = nil, message
+			out.Value = nil
 		}
-		out.Headers = append(out.Headers, sourceHeader(s.part.id))
 		req.writes = append(req.writes, w)
-		tables = append(tables, out)
+		b.outs = append(b.outs, pending{Output: out, mark: -1})
 	}
-
+	changed := len(req.writes)
 	req.writes = append(req.writes, b.refusals...)
-	forgets := s.forgets()
-	req.writes = append(req.writes, forgets...)
+	req.writes = append(req.writes, s.forgets()...)
+	b.writes = req.writes
 
 	answer, err = s.store.apply(ctx, s.part, &req)
 	s.apply.Pass()
 	if err != nil || !answer.applied {
-		return handled{}, answer, err
+		return answer, err
 	}
 	s.base = max(s.base, req.last)
-	for i := range b.changes {
-		c := &b.changes[i]
-		s.cache.put(c.key, c.entry)
+	for i, c := range b.changes {
+		c.entry, c.next, c.changed = c.next, entry{}, false
+		s.cache.weigh(c, len(req.writes[i].stored))
 	}
+	b.changes = b.changes[:0]
+	clear(req.writes[:changed])
 	maps.DeleteFunc(s.refused, func(o int64, _ bool) bool { return o < s.committed })
 	for _, o := range b.refused {
 		s.refused[o] = true
 	}
-	res := b.handled
-	// Tables last: what is repeated of an older version must not stand behind the newer one.
-	res.outputs = append(b.outputs(answer.emit), tables...)
-	res.duplicates = b.droppedBy(answer.emit)
-	return res, answer, nil
+	b.drop(outs, answer.emit)
+	return answer, nil
 }
 
-// loadMissing reads the entries that the batch needs and the cache lacks. The answer is
-// "applied" when what was read belongs to base.
-func (s *session) loadMissing(ctx context.Context, records []*Record, prep []prepared) (map[Key]entry, applyAnswer, error) {
-	view := make(map[Key]entry)
-	var missing []Key
-	for i := range prep {
-		for _, k := range prep[i].input.Keys {
-			if _, ok := view[k]; ok {
-				continue
-			}
-			e, ok := s.cache.get(k)
-			if !ok {
+// loadMissing finds the entries that the batch needs, and reads those that the cache lacks. The
+// answer is "applied" when what was read belongs to base.
+func (s *session) loadMissing(ctx context.Context, b *batch) (applyAnswer, error) {
+	missing := b.missing[:0]
+	for i := range b.prep {
+		p := &b.prep[i]
+		p.slots, p.refused = len(b.slots), nil
+		for _, k := range p.input.Keys {
+			e := s.cache.slot(k)
+			if !e.loaded && e.batch != b.serial {
 				missing = append(missing, k)
-				e = noEntry
+				b.fill = append(b.fill, e)
 			}
-			view[k] = e
-		}
-		if records[i].Offset <= s.base {
-			missing = append(missing, s.refusal(records[i].Offset))
+			e.batch = b.serial
+			b.slots = append(b.slots, e)
 		}
 	}
+	entries := len(missing)
+	repeats := 0
+	for ; repeats < len(b.records) && b.records[repeats].Offset <= s.base; repeats++ {
+		missing = append(missing, s.refusal(b.records[repeats].Offset))
+	}
+	b.missing = missing
 	if len(missing) == 0 {
-		return view, applyAnswer{watermark: s.base, applied: true}, nil
+		return applyAnswer{watermark: s.base, applied: true}, nil
 	}
 	wm, stored, err := s.store.load(ctx, s.part, missing)
 	if err != nil {
-		return nil, applyAnswer{}, fmt.Errorf("loading state of %s: %w", s.part, err)
+		return applyAnswer{}, fmt.Errorf("loading state of %s: %w", s.part, err)
 	}
 	s.load.Pass()
 	if wm != s.base {
-		return nil, applyAnswer{watermark: wm}, nil
+		return applyAnswer{watermark: wm}, nil
 	}
-	for i, k := range missing {
-		e := noEntry
-		if stored[i] != nil {
-			if e, err = decodeEntry(k.Table, stored[i]); err != nil {
-				return nil, applyAnswer{}, &StateError{Room: s.room.name, Why: fmt.Sprintf(
-					"the state of %s is damaged, entry %s: %v. Run `crossdock rebuild --room %s`, then start again", s.part, k.ID, err, s.room.name)}
-			}
+	decode := func(i int) (e entry, err error) {
+		if e, err = decodeEntry(missing[i].Table, stored[i]); err != nil {
+			return e, &StateError{Room: s.room.name, Why: fmt.Sprintf(
+				"the state of %s is damaged, entry %s: %v. Run `crossdock rebuild --room %s`, then start again", s.part, missing[i].ID, err, s.room.name)}
 		}
-		view[k] = e
-		if k.Table != s.room.refusals {
-			s.cache.put(k, e)
-		}
+		return e, nil
 	}
-	return view, applyAnswer{watermark: wm, applied: true}, nil
-}
-
-// batch collects what the records of one attempt do.
-type batch struct {
-	*session
-	handled
-	view    map[Key]entry
-	index   map[Key]int // into changes
-	changes []change
-	marks   []mark
-	outs    []pending
-	// refusals to be kept; refused are all that were met.
-	refusals []write
-	refused  []int64
-	err      error
-}
-
-// pending is an output, with the mark that decides whether it is emitted (-1: none).
-type pending struct {
-	Output
-	mark int
-}
-
-// read is the newest view of an entry: changed in this batch, or as loaded.
-func (b *batch) read(k Key) (entry, bool) {
-	if i, ok := b.index[k]; ok {
-		return b.changes[i].entry, true
-	}
-	e, ok := b.view[k]
-	return e, ok
-}
-
-func (b *batch) record(r *Record, p *prepared) {
-	if old, ok := b.view[b.refusal(r.Offset)]; ok && old.value != nil {
-		b.repeated++
-		b.dead++
-		b.refused = append(b.refused, r.Offset)
-		b.outs = append(b.outs, pending{deadLetterOf(b.room.name, r, old.value.(*event.DeadLetter)), -1})
-		return
-	}
-	if p.err != nil {
-		b.bury(r, p.err)
-		return
-	}
-	tx := Tx{
-		version: Version{Epoch: b.epoch, Number: r.Offset},
-		timeMs:  r.TimestampMs,
-		read:    b.read,
-		repeat:  r.Offset <= b.base,
-		source:  r.Partition,
-		base:    b.base,
-	}
-	if tx.repeat {
-		b.repeated++
-	}
-	if err := b.room.handle(&tx, r, p.input); err != nil {
-		b.bury(r, err)
-		return
-	}
-	for _, p := range tx.puts {
-		b.change(p, tx.version)
-	}
-	first := len(b.marks)
-	for i := range tx.outs {
-		o := pending{tx.outs[i], -1}
-		if o.Once != nil {
-			// The verdict comes with Apply, when entries have been computed already: a
-			// duplicate's would have to be undone (docs/spec, NoMarks).
-			if len(b.room.tables) > 0 {
-				panic("stream: room " + b.room.name + " keeps tables and emits Once: dedup belongs to a room before it")
-			}
-			o.mark = b.markOf(first, r, o.Once)
-		}
-		b.outs = append(b.outs, o)
-	}
-}
-
-func (b *batch) change(p put, version Version) {
-	if i, ok := b.index[p.key]; ok {
-		b.changes[i].value, b.changes[i].version = p.value, version
-		return
-	}
-	b.index[p.key] = len(b.changes)
-	b.changes = append(b.changes, change{p.key, entry{p.value, lineage{version, b.view[p.key].version, version.Number}}})
-}
-
-// markOf returns the record's mark for an event id; outputs of one event share it.
-func (b *batch) markOf(first int, r *Record, id []byte) int {
-	sum := sha256.Sum256(id)
-	m := mark{
-		period: r.TimestampMs / dedupPeriod.Milliseconds(),
-		bucket: binary.LittleEndian.Uint32(sum[12:]) % dedupBuckets,
-		coord:  r.Offset,
-	}
-	copy(m.field[:], sum[:12])
-	if origin := r.Header(schemas.HeaderOrigin); origin != nil {
-		if c, err := parseOrigin(string(origin)); err == nil {
-			m.coord = c
-		}
-	}
-	for i := first; i < len(b.marks); i++ {
-		if b.marks[i].field == m.field && b.marks[i].bucket == m.bucket {
-			return i
-		}
-	}
-	b.marks = append(b.marks, m)
-	return len(b.marks) - 1
-}
-
-// outputs drops what duplicates would have emitted, and of outputs marked Latest all but
-// the last of a key.
-func (b *batch) outputs(emit []bool) []Output {
-	type slot struct{ topic, key, of string }
-	last := make(map[slot]int)
-	for i := range b.outs {
-		if o := &b.outs[i]; o.Latest && (o.mark < 0 || emit[o.mark]) {
-			last[slot{o.Topic.Name, string(o.Key), o.LatestOf}] = i
-		}
-	}
-	kept := make([]Output, 0, len(b.outs))
-	for i := range b.outs {
-		o := &b.outs[i]
-		if o.mark >= 0 && !emit[o.mark] {
+	for i, e := range b.fill {
+		e.entry, e.loaded = noEntry, true
+		if stored[i] == nil {
 			continue
 		}
-		if o.Latest && last[slot{o.Topic.Name, string(o.Key), o.LatestOf}] != i {
+		if e.entry, err = decode(i); err != nil {
+			e.loaded = false
+			return applyAnswer{}, err
+		}
+		s.cache.weigh(e, len(stored[i]))
+	}
+	for i := range repeats {
+		if stored[entries+i] == nil {
 			continue
 		}
-		kept = append(kept, o.Output)
-	}
-	return kept
-}
-
-func (b *batch) droppedBy(emit []bool) int {
-	n := 0
-	for _, e := range emit {
-		if !e {
-			n++
+		e, err := decode(entries + i)
+		if err != nil {
+			return applyAnswer{}, err
 		}
+		b.prep[i].refused = e.value.(*event.DeadLetter)
 	}
-	return n
-}
-
-// bury adds the record's dead letter, and keeps that it did.
-func (b *batch) bury(r *Record, why error) {
-	d := newDeadLetter(b.room.name, b.room.version, r, why)
-	b.dead++
-	b.outs = append(b.outs, pending{deadLetterOf(b.room.name, r, d), -1})
-	if r.Offset <= b.base {
-		return
-	}
-	version := Version{b.epoch, r.Offset}
-	stored, _, err := encodeEntry(entry{d, lineage{version, noEntry.version, r.Offset}})
-	if err != nil {
-		b.err = errors.Join(b.err, fmt.Errorf("the dead letter of %s@%d: %w", b.part, r.Offset, err))
-		return
-	}
-	b.refusals = append(b.refusals, write{b.refusal(r.Offset), stored})
-	b.refused = append(b.refused, r.Offset)
+	return applyAnswer{watermark: wm, applied: true}, nil
 }

@@ -83,7 +83,7 @@ func TestSessionModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newLedgerRoom()
 		w := newWorld(rt, f)
-		w.room.cacheEntries = rapid.IntRange(1, 4).Draw(rt, "cache")
+		w.room.cacheBytes = rapid.IntRange(1, 4).Draw(rt, "cache") * slotCost
 		w.assign()
 		add := func() {
 			key := "k" + strconv.Itoa(rapid.IntRange(0, 3).Draw(rt, "key"))
@@ -141,7 +141,7 @@ func TestDedupModel(t *testing.T) {
 			case 1:
 				// A poison record, corrected and sent again: it speaks for where it first stood.
 				for o := range poisoned {
-					w.add("k", id, Header{schemas.HeaderOrigin, []byte(Origin(sumsIn.Name, 0, o))}, Header{schemas.HeaderAttempt, []byte("1")})
+					w.add("k", id, Header{Key: schemas.HeaderOrigin, Value: []byte(Origin(sumsIn.Name, 0, o))}, Header{Key: schemas.HeaderAttempt, Value: []byte("1")})
 					delete(poisoned, o)
 					break
 				}

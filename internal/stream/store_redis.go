@@ -107,10 +107,85 @@ func (s *redisStore) load(ctx context.Context, p partition, keys []Key) (int64, 
 	return wm, stored, nil
 }
 
+// apply is step Apply. Dedup marks need a script, which reads them and decides; entries alone
+// go in a transaction on the watched watermark, which says the same and costs Redis half.
 func (s *redisStore) apply(ctx context.Context, p partition, r *applyRequest) (applyAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	apply := s.transact
+	if len(r.marks) > 0 {
+		apply = s.script
+	}
+	a, err := apply(ctx, p, r)
+	if err != nil {
+		return applyAnswer{}, fmt.Errorf("applying a batch to %s: %w", p, err)
+	}
+	return a, nil
+}
 
+// transact applies a request without marks.
+func (s *redisStore) transact(ctx context.Context, p partition, r *applyRequest) (a applyAnswer, err error) {
+	cmds := make([]*redis.IntCmd, 0, 2*len(s.tables))
+	for _, t := range s.tables {
+		key := s.tableKey(t, p)
+		sets, dels := []any{"hset", key}, []any{"hdel", key}
+		for i := range r.writes {
+			switch w := &r.writes[i]; {
+			case w.key.Table != t:
+			case w.stored == nil:
+				dels = append(dels, w.key.ID)
+			default:
+				if len(sets) == 2 {
+					sets = append(make([]any, 0, 2+2*len(r.writes)), sets...)
+				}
+				sets = append(sets, w.key.ID, w.stored)
+			}
+		}
+		for _, args := range [...][]any{sets, dels} {
+			if len(args) > 2 {
+				cmds = append(cmds, redis.NewIntCmd(ctx, args...))
+			}
+		}
+	}
+	key := s.watermarkKey(p)
+	err = s.client.Watch(ctx, func(tx *redis.Tx) error {
+		wm, err := tx.Get(ctx, key).Int64()
+		switch {
+		case errors.Is(err, redis.Nil):
+			wm = -1
+		case err != nil:
+			return err
+		}
+		a.watermark = wm
+		if wm != r.base {
+			return nil
+		}
+		_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, c := range cmds {
+				_ = pipe.Process(ctx, c)
+			}
+			if r.last > r.base {
+				pipe.Set(ctx, key, r.last, 0)
+			} else {
+				pipe.Get(ctx, key)
+			}
+			return nil
+		})
+		a.applied = err == nil
+		return err
+	}, key)
+	if errors.Is(err, redis.TxFailedErr) {
+		// Somebody moved the watermark in between: what it is now decides.
+		a.watermark, err = s.watermark(ctx, p)
+		if err == nil && a.watermark == r.base {
+			err = errors.New("the watermark was touched and stands where it stood")
+		}
+	}
+	return a, err
+}
+
+// script applies a request in one call of apply.lua.
+func (s *redisStore) script(ctx context.Context, p partition, r *applyRequest) (applyAnswer, error) {
 	keys := make([]string, 1, 1+len(s.tables)+4)
 	keys[0] = s.watermarkKey(p)
 	for _, t := range s.tables {
@@ -156,10 +231,10 @@ func (s *redisStore) apply(ctx context.Context, p partition, r *applyRequest) (a
 
 	v, err := s.apply_.Run(ctx, s.client, keys, args...).Slice()
 	if err != nil {
-		return applyAnswer{}, fmt.Errorf("applying a batch to %s: %w", p, err)
+		return applyAnswer{}, err
 	}
 	if len(v) != 3 {
-		return applyAnswer{}, fmt.Errorf("applying a batch to %s: answer of %d parts", p, len(v))
+		return applyAnswer{}, fmt.Errorf("an answer of %d parts", len(v))
 	}
 	applied, _ := v[0].(int64)
 	wm, _ := v[1].(int64)
@@ -175,7 +250,7 @@ func (s *redisStore) apply(ctx context.Context, p partition, r *applyRequest) (a
 	for _, d := range duplicates {
 		n, _ := d.(int64)
 		if n < 1 || n > int64(len(a.emit)) {
-			return applyAnswer{}, fmt.Errorf("applying a batch to %s: a verdict on mark %v of %d", p, d, len(a.emit))
+			return applyAnswer{}, fmt.Errorf("a verdict on mark %v of %d", d, len(a.emit))
 		}
 		a.emit[n-1] = false
 	}

@@ -25,19 +25,20 @@ type lineage struct {
 }
 
 // encodeEntry is the Redis form: lineage (five varints), then the message. The message's own
-// bytes are returned as well, as the topic's value, so that it is encoded once.
-func encodeEntry(e entry) (stored, message []byte, err error) {
-	size := e.value.SizeVT()
-	buf := make([]byte, 0, 5*binary.MaxVarintLen64+size)
+// bytes are returned as well, as the topic's value, so that it is encoded once. Both lie in a.
+func encodeEntry(e *entry, a *arena) (stored, message []byte, err error) {
+	var head [5 * binary.MaxVarintLen64]byte
+	h := head[:0]
 	for _, n := range [...]int64{e.version.Epoch, e.version.Number, e.previous.Epoch, e.previous.Number, e.since} {
-		buf = binary.AppendVarint(buf, n)
+		h = binary.AppendVarint(h, n)
 	}
-	head := len(buf)
-	buf = buf[:head+size]
-	if _, err := e.value.MarshalToSizedBufferVTStrict(buf[head:]); err != nil {
+	size := e.value.SizeVT()
+	buf := a.take(len(h) + size)
+	copy(buf, h)
+	if _, err := e.value.MarshalToSizedBufferVTStrict(buf[len(h):]); err != nil {
 		return nil, nil, fmt.Errorf("encoding a table entry: %w", err)
 	}
-	return buf, buf[head:], nil
+	return buf, buf[len(h):], nil
 }
 
 func decodeEntry(t *Table, stored []byte) (entry, error) {
@@ -56,18 +57,26 @@ func decodeEntry(t *Table, stored []byte) (entry, error) {
 	return entry{msg, lineage{Version{head[0], head[1]}, Version{head[2], head[3]}, head[4]}}, nil
 }
 
-// tableRecord is an entry's record on its table's topic. value nil writes a tombstone.
-func tableRecord(k Key, value Message, l lineage) Output {
-	o := Output{
-		Topic: k.Table.Topic,
-		Key:   []byte(k.ID),
-		Value: value,
-		Headers: []Header{
-			{schemas.HeaderVersion, []byte(l.version.String())},
-			{schemas.HeaderPrevious, []byte(l.previous.String())},
-			{schemas.HeaderSince, strconv.AppendInt(nil, l.since, 10)},
-		},
-	}
+// tableRecord is an entry's record on its table's topic, written by an input partition. value
+// nil writes a tombstone.
+func tableRecord(k Key, value Message, l *lineage, source int32) Output {
+	// One buffer for all texts: four numbers of 20 digits, two points, and a partition.
+	text := make([]byte, 0, 48)
+	cut := func(from int) []byte { return text[from:len(text):len(text)] }
+	at := func(key string, from int) Header { return Header{Key: key, Value: cut(from)} }
+	headers := make([]Header, 4, 5)
+	text = l.version.append(text)
+	headers[0] = at(schemas.HeaderVersion, 0)
+	from := len(text)
+	text = l.previous.append(text)
+	headers[1] = at(schemas.HeaderPrevious, from)
+	from = len(text)
+	text = strconv.AppendInt(text, l.since, 10)
+	headers[2] = at(schemas.HeaderSince, from)
+	from = len(text)
+	text = strconv.AppendInt(text, int64(source), 10)
+	headers[3] = at(schemas.HeaderSource, from)
+	o := Output{Topic: k.Table.Topic, Key: []byte(k.ID), Value: value, Headers: headers}
 	if k.Table.PartitionKey != nil {
 		o.PartitionKey = []byte(k.Table.PartitionKey(k.ID))
 	}
@@ -79,11 +88,6 @@ type Version struct{ Epoch, Number int64 }
 
 // noEntry is what a new key replaces: a version before the first offset.
 var noEntry = entry{lineage: lineage{version: Version{Number: -1}}}
-
-// sourceHeader names the input partition that wrote a table record.
-func sourceHeader(p int32) Header {
-	return Header{schemas.HeaderSource, strconv.AppendInt(nil, int64(p), 10)}
-}
 
 // VersionOf takes a message's version; nil is the version before all others.
 func VersionOf(v *event.Version) Version { return Version{v.GetEpoch(), v.GetNumber()} }
@@ -97,11 +101,12 @@ func (v Version) Before(w Version) bool {
 }
 
 // String is "epoch.number", the form of the version headers.
-func (v Version) String() string {
-	b := make([]byte, 0, 24)
+func (v Version) String() string { return string(v.append(make([]byte, 0, 24))) }
+
+func (v Version) append(b []byte) []byte {
 	b = strconv.AppendInt(b, v.Epoch, 10)
 	b = append(b, '.')
-	return string(strconv.AppendInt(b, v.Number, 10))
+	return strconv.AppendInt(b, v.Number, 10)
 }
 
 // ParseVersion reads what String wrote.
@@ -115,37 +120,3 @@ func ParseVersion(text string) (Version, error) {
 	return Version{e, n}, nil
 }
 
-// cache keeps recently used entries of one partition. It forgets by generations: when the
-// young one is full it becomes the old one, and what was old and not asked for since is
-// gone. Bounded, and two map look-ups at most.
-type cache struct {
-	limit      int
-	young, old map[Key]entry
-}
-
-func newCache(limit int) *cache {
-	return &cache{limit: max(limit, 1), young: make(map[Key]entry)}
-}
-
-func (c *cache) get(k Key) (entry, bool) {
-	if e, ok := c.young[k]; ok {
-		return e, true
-	}
-	e, ok := c.old[k]
-	if ok {
-		c.put(k, e)
-	}
-	return e, ok
-}
-
-func (c *cache) put(k Key, e entry) {
-	if len(c.young) >= c.limit {
-		c.old, c.young = c.young, make(map[Key]entry, c.limit)
-	}
-	c.young[k] = e
-}
-
-func (c *cache) clear() {
-	clear(c.young)
-	c.old = nil
-}

@@ -18,7 +18,7 @@ func TestEntryComesBack(t *testing.T) {
 		n := rapid.Int64()
 		e := entry{&event.Claim{OnHand: n.Draw(rt, "a"), Reserved: n.Draw(rt, "b")}, lineage{
 			Version{n.Draw(rt, "e"), n.Draw(rt, "v")}, Version{n.Draw(rt, "pe"), n.Draw(rt, "pv")}, n.Draw(rt, "since")}}
-		stored, message, err := encodeEntry(e)
+		stored, message, err := encodeEntry(&e, new(arena))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -34,7 +34,7 @@ func TestEntryComesBack(t *testing.T) {
 }
 
 func FuzzDecodeEntry(f *testing.F) {
-	stored, _, _ := encodeEntry(entry{&event.Claim{OnHand: 7}, lineage{Version{0, 5}, Version{0, 3}, 4}})
+	stored, _, _ := encodeEntry(&entry{&event.Claim{OnHand: 7}, lineage{Version{0, 5}, Version{0, 3}, 4}}, nil)
 	f.Add(stored)
 	f.Add([]byte{0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -79,27 +79,51 @@ func TestVersionOrder(t *testing.T) {
 	}
 }
 
-// TestCacheModel: it forgets, but what it says is what was put last; and it is bounded.
+// TestCacheModel: it forgets between batches, never within one; what it says is what was put last;
+// and it is bounded.
 func TestCacheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		limit := rapid.IntRange(0, 5).Draw(rt, "limit")
-		c, last := newCache(limit), make(map[Key]int64)
+		const each = slotCost + 1 + 50
+		limit := rapid.IntRange(0, 5).Draw(rt, "limit") * each
+		c, last, named := newCache(limit), make(map[Key]int64), make(map[Key]*slot)
 		for i := range rapid.IntRange(1, 80).Draw(rt, "actions") {
-			k := Key{tableA, fmt.Sprint(rapid.IntRange(0, 12).Draw(rt, "key"))}
-			switch rapid.IntRange(0, 8).Draw(rt, "action") {
+			k := Key{tableA, string(rune('a' + rapid.IntRange(0, 12).Draw(rt, "key")))}
+			switch rapid.IntRange(0, 9).Draw(rt, "action") {
 			case 0:
 				c.clear()
-				last = make(map[Key]int64)
-			case 1, 2, 3:
-				c.put(k, entry{lineage: lineage{since: int64(i)}})
-				last[k] = int64(i)
+				clear(last)
+				clear(named)
+			case 1, 2:
+				c.turn()
+				clear(named)
+			case 3, 4, 5:
+				s := c.slot(k)
+				s.entry, s.loaded = entry{lineage: lineage{since: int64(i)}}, true
+				c.weigh(s, 50)
+				last[k], named[k] = int64(i), s
 			default:
-				if e, ok := c.get(k); ok && e.since != last[k] {
-					rt.Fatalf("%s = %d, put last: %d", k.ID, e.since, last[k])
+				s := c.slot(k)
+				if before := named[k]; before != nil && s != before {
+					rt.Fatalf("%s has two slots in one batch", k.ID)
+				}
+				named[k] = s
+				if s.loaded && s.since != last[k] {
+					rt.Fatalf("%s = %d, put last: %d", k.ID, s.since, last[k])
+				}
+				if c.find(k) != s {
+					rt.Fatalf("%s is not found", k.ID)
 				}
 			}
-			if n := len(c.young) + len(c.old); n > 2*max(limit, 1) {
-				rt.Fatalf("%d entries with a limit of %d", n, limit)
+			size := 0
+			for _, s := range c.young {
+				size += s.cost
+			}
+			if size != c.size {
+				rt.Fatalf("counted %d bytes, it has %d", c.size, size)
+			}
+			// What was there when the batch began, below the limit, and what the batch brought.
+			if most := max(limit, 1) + (len(named)+1)*each; c.size > most {
+				rt.Fatalf("%d bytes with a limit of %d and %d slots in the batch", c.size, limit, len(named))
 			}
 		}
 	})
@@ -145,7 +169,7 @@ func TestDeadLetterCodes(t *testing.T) {
 
 // TestDeadLetterIsBounded: the reason can hold outside bytes of any length and kind.
 func TestDeadLetterIsBounded(t *testing.T) {
-	r := &Record{Topic: sumsIn, Headers: []Header{{schemas.HeaderAccount, []byte("a\xff" + strings.Repeat("é", 5000))}}}
+	r := &Record{Topic: sumsIn, Headers: []Header{{Key: schemas.HeaderAccount, Value: []byte("a\xff" + strings.Repeat("é", 5000))}}}
 	d := newDeadLetter("orders", "v1", r, errors.New("\xff"+strings.Repeat("é", 5000)))
 	for _, s := range []string{d.Reason, d.Account} {
 		if !utf8.ValidString(s) || len(s) > 1010 || s == "" {
@@ -161,18 +185,23 @@ func TestDeadLetterIsBounded(t *testing.T) {
 func TestLatestReplacesWithinABatch(t *testing.T) {
 	b := batch{}
 	add := func(key string, n int, latest bool, mark int) {
-		b.outs = append(b.outs, pending{Output{Topic: sumsOut, Key: []byte(key), Bytes: []byte{byte('0' + n)}, Latest: latest}, mark})
+		b.outs = append(b.outs, pending{Output: Output{Topic: sumsOut, Key: []byte(key), Bytes: []byte{byte('0' + n)}, Latest: latest}, mark: mark})
 	}
 	add("a", 1, true, -1)
 	add("a", 2, false, -1)
 	add("b", 3, true, -1)
 	add("a", 4, true, -1)
 	add("a", 5, true, 0) // a duplicate's
+	add("b", 6, true, -1) // a table's
+	b.drop(len(b.outs)-1, []bool{false})
+	if b.duplicates != 1 {
+		t.Errorf("%d duplicates, want 1", b.duplicates)
+	}
 	var got []string
-	for _, o := range b.outputs([]bool{false}) {
+	for _, o := range b.outputs() {
 		got = append(got, string(o.Key)+string(o.Bytes))
 	}
-	if s := strings.Join(got, " "); s != "a2 b3 a4" {
-		t.Errorf("emitted %s, want a2 b3 a4", s)
+	if s := strings.Join(got, " "); s != "a2 b3 a4 b6" {
+		t.Errorf("emitted %s, want a2 b3 a4 b6", s)
 	}
 }

@@ -227,7 +227,7 @@ func (w *world) handle(c *consumer, n int) bool {
 	if err != nil {
 		w.t.Fatalf("handling: %v", err)
 	}
-	c.applied, c.through = res.outputs, batch[len(batch)-1].Offset
+	c.applied, c.through = res.outputs(), batch[len(batch)-1].Offset
 	return true
 }
 
@@ -344,13 +344,13 @@ func (w *world) topic() []tableRecordSeen {
 		if err := errors.Join(err1, err2, err3); err != nil || header(o.Headers, schemas.HeaderSource) != "0" {
 			w.t.Fatalf("a table record with headers %v: %v", o.Headers, err)
 		}
-		rec, err := o.record()
+		value, err := o.encode(nil)
 		if err != nil {
 			w.t.Fatalf("%v", err)
 		}
-		if rec.Value != nil {
+		if value != nil {
 			r.claim = new(event.Claim)
-			if err := r.claim.UnmarshalVT(rec.Value); err != nil {
+			if err := r.claim.UnmarshalVT(value); err != nil {
 				w.t.Fatalf("%v", err)
 			}
 		}

@@ -139,7 +139,7 @@ func (l *WriterLoop) Run(ctx context.Context) error {
 func (l *WriterLoop) pollShort(ctx context.Context) (kgo.Fetches, error) {
 	short, cancel := context.WithTimeout(ctx, max(l.cfg.MaxAge/4, 5*time.Millisecond))
 	defer cancel()
-	fetches, err := l.poll(short)
+	fetches, err := l.poll(short, true)
 	if short.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}
@@ -385,12 +385,9 @@ func (l *WriterLoop) bury(ctx context.Context, b *Batch, rejected *RejectedError
 	for _, r := range rejected.Records {
 		source := b.Records[r.Index]
 		o := deadLetterOf(l.name, source, newDeadLetter(l.name, l.Version, source, r.Err))
-		rec, err := o.record()
-		if err != nil {
-			return err
-		}
+		rec := kafka.Record{Topic: o.Topic, Key: o.Key, Value: o.Bytes, Headers: o.Headers}
 		for {
-			err = l.client.Produce(ctx, []kafka.Record{rec})
+			err := l.client.Produce(ctx, []kafka.Record{rec})
 			if err == nil {
 				break
 			}
