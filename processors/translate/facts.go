@@ -3,7 +3,6 @@ package translate
 import (
 	"crypto/sha256"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
@@ -17,27 +16,16 @@ const idSize = 16
 
 // build makes the outputs of a record's facts. An event id is computed before the origin is
 // filled in: it must not depend on the way a fact came.
-func (w *work) build(s Source, f *connectors.Facts) error {
+func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 	n := len(f.Orders) + len(f.Refunds) + len(f.Products) + len(f.Deleted) + len(f.Observations) +
 		2*len(f.Adjustments) + len(f.Returns) + len(f.Rates)
-	w.outs = make([]stream.Output, 0, n)
-	ids := make([]byte, 0, n*idSize)
-	// emit adds a fact: identified by what it says, sent as value.
-	emit := func(o stream.Output, says stream.Message) error {
-		var err error
-		if ids, err = appendID(ids, o.Topic.Name, says); err != nil {
-			return err
-		}
-		o.Once = ids[len(ids)-idSize : len(ids) : len(ids)]
-		if o.Value == nil {
-			o.Value = says
-		}
-		w.outs = append(w.outs, o)
-		return nil
+	w.outs, w.ids, w.buf = w.out[:0], w.id[:0], buf
+	if n > 1 {
+		w.outs, w.ids = make([]stream.Output, 0, n), make([]byte, 0, n*idSize)
 	}
-
+	defer func() { w.buf = nil }()
 	for _, o := range f.Orders {
-		if err := w.order(s, o, emit); err != nil {
+		if err := w.order(s, o); err != nil {
 			return err
 		}
 	}
@@ -47,7 +35,7 @@ func (w *work) build(s Source, f *connectors.Facts) error {
 		}
 		r.Connector, r.Account, r.Origin = s.Connector, s.Account, nil
 		in := &event.OrderInput{Input: &event.OrderInput_Refund{Refund: r}}
-		if err := emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, r.OrderId)}, in); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, r.OrderId)}, in); err != nil {
 			return err
 		}
 		in.EventId, r.Origin = w.lastID(), &w.origin
@@ -58,7 +46,7 @@ func (w *work) build(s Source, f *connectors.Facts) error {
 		}
 		p.Connector, p.Account, p.Origin = s.Connector, s.Account, nil
 		in := &event.CatalogInput{Input: &event.CatalogInput_Product{Product: p}}
-		if err := emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, p.Id)}, in); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, p.Id)}, in); err != nil {
 			return err
 		}
 		in.EventId, p.Origin = w.lastID(), &w.origin
@@ -69,13 +57,13 @@ func (w *work) build(s Source, f *connectors.Facts) error {
 		}
 		d.Connector, d.Account = s.Connector, s.Account
 		in := &event.CatalogInput{Input: &event.CatalogInput_ProductDeleted{ProductDeleted: d}}
-		if err := emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, d.Id)}, in); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, d.Id)}, in); err != nil {
 			return err
 		}
 		in.EventId = w.lastID()
 	}
 	for _, a := range f.Adjustments {
-		if err := w.adjustment(s, a, emit); err != nil {
+		if err := w.adjustment(s, a); err != nil {
 			return err
 		}
 	}
@@ -84,7 +72,7 @@ func (w *work) build(s Source, f *connectors.Facts) error {
 			return missing("a return", "id")
 		}
 		r.Account, r.Origin = s.Account, nil
-		if err := emit(stream.Output{Topic: schemas.StockReturns, Key: key(s.Account, r.Id)}, r); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.StockReturns, Key: key(s.Account, r.Id)}, r); err != nil {
 			return err
 		}
 		r.Origin = &w.origin
@@ -94,7 +82,7 @@ func (w *work) build(s Source, f *connectors.Facts) error {
 			return missing("a shown quantity", "stock id")
 		}
 		o.Connector, o.Account, o.Origin = s.Connector, s.Account, nil
-		if err := emit(stream.Output{Topic: schemas.InventoryObserved, Key: key(s.Account, o.StockId)}, o); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.InventoryObserved, Key: key(s.Account, o.StockId)}, o); err != nil {
 			return err
 		}
 		o.Origin = &w.origin
@@ -106,7 +94,7 @@ func (w *work) build(s Source, f *connectors.Facts) error {
 		d.Origin = nil
 		in := &event.FxInput{Input: &event.FxInput_Rates{Rates: d}}
 		out := stream.Output{Topic: schemas.FxIn, Key: key(d.Source, d.Date), Partition: stream.Everywhere, ByPartition: true}
-		if err := emit(out, in); err != nil {
+		if err := w.emit(out, in); err != nil {
 			return err
 		}
 		in.EventId, d.Origin = w.lastID(), &w.origin
@@ -114,15 +102,22 @@ func (w *work) build(s Source, f *connectors.Facts) error {
 	return nil
 }
 
-type emitter func(o stream.Output, says stream.Message) error
-
-// orderInput is an order with its wrapping, allocated at once: the hot path.
-type orderInput struct {
-	input    event.OrderInput
-	snapshot event.OrderInput_Snapshot
+// emit adds a fact: identified by what it says, sent as value.
+func (w *work) emit(o stream.Output, says stream.Message) error {
+	id, err := eventID(w.buf, o.Topic.Name, says)
+	if err != nil {
+		return err
+	}
+	w.ids = append(w.ids, id[:]...)
+	o.Once = w.ids[len(w.ids)-idSize : len(w.ids) : len(w.ids)]
+	if o.Value == nil {
+		o.Value = says
+	}
+	w.outs = append(w.outs, o)
+	return nil
 }
 
-func (w *work) order(s Source, o *event.Order, emit emitter) error {
+func (w *work) order(s Source, o *event.Order) error {
 	if o.Id == "" || o.UpdatedMs <= 0 {
 		return missing("an order", "id or time of change")
 	}
@@ -134,9 +129,12 @@ func (w *work) order(s Source, o *event.Order, emit emitter) error {
 	for _, r := range o.Refunds {
 		r.Connector, r.Account, r.OrderId, r.Origin = s.Connector, s.Account, o.Id, nil
 	}
-	in := &orderInput{snapshot: event.OrderInput_Snapshot{Snapshot: o}}
-	in.input.Input = &in.snapshot
-	if err := emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, o.Id)}, &in.input); err != nil {
+	in := &w.first
+	if len(w.orders) > 0 {
+		in = new(orderInput)
+	}
+	in.snapshot.Snapshot, in.input.Input = o, &in.snapshot
+	if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, o.Id)}, &in.input); err != nil {
 		return err
 	}
 	in.input.EventId, o.Origin = w.lastID(), &w.origin
@@ -145,7 +143,7 @@ func (w *work) order(s Source, o *event.Order, emit emitter) error {
 }
 
 // adjustment is told twice: to the stock room as a move of its own, and as the fact it is.
-func (w *work) adjustment(s Source, a *event.Adjustment, emit emitter) error {
+func (w *work) adjustment(s Source, a *event.Adjustment) error {
 	if a.Id == "" || a.Sku == "" {
 		return missing("a stock adjustment", "id or SKU")
 	}
@@ -160,11 +158,11 @@ func (w *work) adjustment(s Source, a *event.Adjustment, emit emitter) error {
 		CauseVersion: &event.Version{Number: a.OccurredMs}, Kind: a.Kind,
 		OnHand: onHand, OccurredMs: a.OccurredMs, Note: a.Note,
 	}}}
-	if err := emit(stream.Output{Topic: schemas.StockIn, Key: []byte(a.Sku)}, move); err != nil {
+	if err := w.emit(stream.Output{Topic: schemas.StockIn, Key: []byte(a.Sku)}, move); err != nil {
 		return err
 	}
 	move.EventId = w.lastID()
-	if err := emit(stream.Output{Topic: schemas.StockAdjustments, Key: key(s.Account, a.Id)}, a); err != nil {
+	if err := w.emit(stream.Output{Topic: schemas.StockAdjustments, Key: key(s.Account, a.Id)}, a); err != nil {
 		return err
 	}
 	a.Origin = &w.origin
@@ -173,15 +171,11 @@ func (w *work) adjustment(s Source, a *event.Adjustment, emit emitter) error {
 
 func (w *work) lastID() []byte { return w.outs[len(w.outs)-1].Once }
 
-// buffers for canonical encodings: they live only while they are hashed.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
-
-// appendID appends the event id of a fact: what it is for, and its canonical encoding.
-// Protobuf's encoding is canonical here because there are no maps and the code that
-// encodes is one; a newer program may give other ids, which costs a repetition.
-func appendID(ids []byte, topic string, m stream.Message) ([]byte, error) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+// eventID is the event id of a fact: what it is for, and its canonical encoding. buf is room
+// for the encoding, which lives only while it is hashed. Protobuf's encoding is canonical
+// here because there are no maps and the code that encodes is one; a newer program may give
+// other ids, which costs a repetition.
+func eventID(buf *[]byte, topic string, m stream.Message) (id [idSize]byte, err error) {
 	size := len(topic) + 1 + m.SizeVT()
 	if cap(*buf) < size {
 		*buf = make([]byte, 0, size+size/4)
@@ -189,10 +183,10 @@ func appendID(ids []byte, topic string, m stream.Message) ([]byte, error) {
 	b := append((*buf)[:0], topic...)
 	b = append(b, 0)[:size]
 	if _, err := m.MarshalToSizedBufferVTStrict(b[len(topic)+1:]); err != nil {
-		return nil, fmt.Errorf("encoding a fact for %s: %w", topic, err)
+		return id, fmt.Errorf("encoding a fact for %s: %w", topic, err)
 	}
 	sum := sha256.Sum256(b)
-	return append(ids, sum[:idSize]...), nil
+	return [idSize]byte(sum[:]), nil
 }
 
 func key(account, id string) []byte {
