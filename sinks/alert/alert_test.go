@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/helloword/crossdock/connectors"
@@ -78,7 +79,7 @@ func webhook(t *testing.T, cfg Config, d *desk, c *clock) *Writer {
 	t.Setenv("TEST_ALERT_URL", server.URL+"/hooks/top-secret")
 	t.Setenv("TEST_ALERT_KEY", "key")
 	cfg.Webhook = Webhook{URL: "env:TEST_ALERT_URL", Key: "env:TEST_ALERT_KEY"}
-	w, err := New(cfg, Deps{HTTP: server.Client(), Now: c.Now})
+	w, err := New(cfg, Deps{HTTP: server.Client(), Now: c.Now, Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,14 +146,14 @@ func TestSameSubjectOncePerWindowWithCount(t *testing.T) {
 	c.now = c.now.Add(15 * time.Minute)
 	flush(t, w)
 	want(t, d)
-	if n := len(w.channels[0].windows); n != 0 {
+	if n := len((*w.channels.Load())[0].windows); n != 0 {
 		t.Errorf("%d windows are kept for nothing", n)
 	}
 }
 
 func flush(t *testing.T, w *Writer) {
 	t.Helper()
-	for _, c := range w.channels {
+	for _, c := range *w.channels.Load() {
 		if err := c.flush(t.Context(), w.deps.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +262,7 @@ func TestBounded(t *testing.T) {
 	if got := len(d.told()); got > maxKinds+1 {
 		t.Errorf("%d notifications of %d kinds", got, maxKinds)
 	}
-	if got := len(w.channels[0].windows); got > (maxKinds+1)*(3+1) {
+	if got := len((*w.channels.Load())[0].windows); got > (maxKinds+1)*(3+1) {
 		t.Errorf("%d windows are kept", got)
 	}
 }
@@ -275,13 +276,16 @@ func TestRunTellsWhatWindowsHeldBack(t *testing.T) {
 			defer mu.Unlock()
 			return told
 		}
-		w := &Writer{cfg: Config{Window: time.Minute}.withDefaults(), deps: Deps{Now: time.Now}}
-		w.channels = []*channel{newChannel("test", w.cfg, func(_ context.Context, _ string, ns []Notification) error {
+		w, err := New(Config{Window: time.Minute}, Deps{HTTP: http.DefaultClient, Now: time.Now, Metrics: prometheus.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.channels.Store(&[]*channel{newChannel("test", w.cfg, func(_ context.Context, _ string, ns []Notification) error {
 			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, ns...)
 			return nil
-		})}
+		})})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
@@ -408,18 +412,17 @@ func TestConfigValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Config){
-		"nobody to tell": func(c *Config) { c.Webhook.URL, c.Mail.Server = "", "" },
-		"webhook url":    func(c *Config) { c.Webhook.URL = "https://hooks.example.org/secret" },
-		"webhook key":    func(c *Config) { c.Webhook.Key = "" },
-		"mail server":    func(c *Config) { c.Mail.Server = "mail" },
-		"sender":         func(c *Config) { c.Mail.From = "x" },
-		"receiver":       func(c *Config) { c.Mail.To = []string{"x"} },
-		"write to":       func(c *Config) { c.Mail.To = nil },
-		"mail tls":       func(c *Config) { c.Mail.TLS = "ssl3" },
-		"without TLS":    func(c *Config) { c.Mail.TLS, c.Mail.Username, c.Mail.Password = "none", "u", "env:P" },
-		"mail password":  func(c *Config) { c.Mail.Username = "u" },
-		"severity":       func(c *Config) { c.MinSeverity = "loud" },
-		"negative":       func(c *Config) { c.Window = -1 },
+		"webhook url":   func(c *Config) { c.Webhook.URL = "https://hooks.example.org/secret" },
+		"webhook key":   func(c *Config) { c.Webhook.Key = "" },
+		"mail server":   func(c *Config) { c.Mail.Server = "mail" },
+		"sender":        func(c *Config) { c.Mail.From = "x" },
+		"receiver":      func(c *Config) { c.Mail.To = []string{"x"} },
+		"write to":      func(c *Config) { c.Mail.To = nil },
+		"mail tls":      func(c *Config) { c.Mail.TLS = "ssl3" },
+		"without TLS":   func(c *Config) { c.Mail.TLS, c.Mail.Username, c.Mail.Password = "none", "u", "env:P" },
+		"mail password": func(c *Config) { c.Mail.Username = "u" },
+		"severity":      func(c *Config) { c.MinSeverity = "loud" },
+		"negative":      func(c *Config) { c.Window = -1 },
 	} {
 		c := good
 		change(&c)

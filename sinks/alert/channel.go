@@ -34,30 +34,29 @@ const (
 
 type key struct{ kind, subject string }
 
-// window is what is known of one kind and subject.
-type window struct {
-	told    time.Time // zero: never
+// told is what is known of one kind and subject.
+type told struct {
+	at      time.Time // zero: never
 	pending Notification
 }
 
 // channel is one way to people, with its own windows: when one way is closed, what went the
 // other way is not told again.
 type channel struct {
-	name   string
-	send   func(ctx context.Context, id string, ns []Notification) error
-	window time.Duration
-	limit  int // subjects per kind
+	name string
+	send func(ctx context.Context, id string, ns []Notification) error
+	cfg  func() *Config // as it is now
 
 	mu      sync.Mutex
-	windows map[key]*window
+	windows map[key]*told
 	kinds   map[string]int // subjects held
 	// done is the last offset told by partition: a batch that comes again because the other
 	// channel failed adds nothing here.
 	done map[string]int64
 }
 
-func newChannel(name string, cfg Config, send func(context.Context, string, []Notification) error) *channel {
-	return &channel{name: name, send: send, window: cfg.Window, limit: cfg.SubjectsPerKind, windows: map[key]*window{}, kinds: map[string]int{}, done: map[string]int64{}}
+func newChannel(name string, cfg func() *Config, send func(context.Context, string, []Notification) error) *channel {
+	return &channel{name: name, send: send, cfg: cfg, windows: map[key]*told{}, kinds: map[string]int{}, done: map[string]int64{}}
 }
 
 // tell takes the facts of a batch: those whose window is open are sent now, the others counted.
@@ -65,6 +64,7 @@ func newChannel(name string, cfg Config, send func(context.Context, string, []No
 func (c *channel) tell(ctx context.Context, partition, id string, last int64, facts []fact, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	window := c.cfg().Window
 	before, seen := c.done[partition]
 	fresh := facts
 	if seen {
@@ -95,7 +95,7 @@ func (c *channel) tell(ctx context.Context, partition, id string, last int64, fa
 	}
 	var due []Notification
 	for _, k := range order {
-		if w := c.windows[k]; w == nil || w.told.IsZero() || now.Sub(w.told) >= c.window {
+		if w := c.windows[k]; w == nil || w.at.IsZero() || now.Sub(w.at) >= window {
 			due = append(due, draft[k])
 		}
 	}
@@ -105,12 +105,12 @@ func (c *channel) tell(ctx context.Context, partition, id string, last int64, fa
 	for _, k := range order {
 		w := c.windows[k]
 		if w == nil {
-			w = &window{}
+			w = &told{}
 			c.windows[k] = w
 			c.kinds[k.kind]++
 		}
-		if w.told.IsZero() || now.Sub(w.told) >= c.window {
-			w.told, w.pending = now, Notification{}
+		if w.at.IsZero() || now.Sub(w.at) >= window {
+			w.at, w.pending = now, Notification{}
 		} else {
 			w.pending = draft[k]
 		}
@@ -123,10 +123,11 @@ func (c *channel) tell(ctx context.Context, partition, id string, last int64, fa
 func (c *channel) flush(ctx context.Context, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	window := c.cfg().Window
 	var due []Notification
 	var ended []key
 	for k, w := range c.windows {
-		if now.Sub(w.told) < c.window {
+		if now.Sub(w.at) < window {
 			continue
 		}
 		ended = append(ended, k)
@@ -142,7 +143,7 @@ func (c *channel) flush(ctx context.Context, now time.Time) error {
 	}
 	for _, k := range ended {
 		if w := c.windows[k]; w.pending.Count > 0 {
-			w.told, w.pending = now, Notification{}
+			w.at, w.pending = now, Notification{}
 		} else {
 			c.forget(k)
 		}
@@ -171,7 +172,7 @@ func (c *channel) keyOf(f fact, draft map[key]Notification, drafted map[string]i
 	if _, ok := draft[k]; ok || c.windows[k] != nil {
 		return k
 	}
-	if c.kinds[kind]+drafted[kind] >= c.limit {
+	if c.kinds[kind]+drafted[kind] >= c.cfg().SubjectsPerKind {
 		return key{kind, others}
 	}
 	return k

@@ -73,9 +73,6 @@ type Mail struct {
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("alert: "+format, args...)) }
-	if c.Webhook.URL == "" && c.Mail.Server == "" {
-		bad("nobody to tell: set a webhook or a mail server")
-	}
 	if c.Webhook.URL != "" {
 		if err := c.Webhook.URL.Validate(); err != nil {
 			bad("webhook url: %w", err)

@@ -50,14 +50,15 @@ func messageID(parts ...any) string {
 // sendWebhook posts a message. Whatever is not 2xx is tried again: an alert that nobody took is
 // not told.
 func (w *Writer) sendWebhook(ctx context.Context, id string, ns []Notification) error {
-	address, err := w.cfg.Webhook.URL.Resolve()
+	cfg := w.cfg()
+	address, err := cfg.Webhook.URL.Resolve()
 	if err != nil {
 		return fmt.Errorf("alert: webhook url: %w", err)
 	}
 	if err := checkURL(address); err != nil {
 		return err
 	}
-	key, err := w.cfg.Webhook.Key.Resolve()
+	key, err := cfg.Webhook.Key.Resolve()
 	if err != nil {
 		return fmt.Errorf("alert: webhook key: %w", err)
 	}
@@ -66,7 +67,7 @@ func (w *Writer) sendWebhook(ctx context.Context, id string, ns []Notification) 
 	if err != nil {
 		return fmt.Errorf("alert: encoding: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
@@ -93,7 +94,8 @@ func (w *Writer) sendWebhook(ctx context.Context, id string, ns []Notification) 
 
 // sendMail writes one mail with all notifications.
 func (w *Writer) sendMail(ctx context.Context, id string, ns []Notification) error {
-	m := w.cfg.Mail
+	cfg := w.cfg()
+	m := cfg.Mail
 	msg := gomail.NewMsg()
 	if err := msg.From(m.From); err != nil {
 		return fmt.Errorf("alert: mail sender: %w", err)
@@ -115,7 +117,7 @@ func (w *Writer) sendMail(ctx context.Context, id string, ns []Notification) err
 	if err != nil {
 		return fmt.Errorf("alert: mail server: port %q is not a number", port)
 	}
-	options := []gomail.Option{gomail.WithPort(number), gomail.WithTimeout(w.cfg.Timeout)}
+	options := []gomail.Option{gomail.WithPort(number), gomail.WithTimeout(cfg.Timeout)}
 	switch m.TLS {
 	case "tls":
 		options = append(options, gomail.WithSSL())
@@ -135,7 +137,7 @@ func (w *Writer) sendMail(ctx context.Context, id string, ns []Notification) err
 	if err != nil {
 		return fmt.Errorf("alert: mail: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
 	if err := client.DialAndSendWithContext(ctx, msg); err != nil {
 		return fmt.Errorf("alert: sending a mail by %s: %w", m.Server, err)
