@@ -104,6 +104,10 @@ type translation struct {
 	// open counts connections that said "there is more" minus the pages that followed.
 	open int
 
+	// The last tax rate, as text and in millionths.
+	rateText string
+	ratePpm  int64
+
 	// What has to wait for the whole order, because members come in any order.
 	current   []int64 // current_quantity per line, -1 = not told
 	fulfilled []lineCount

@@ -491,12 +491,10 @@ func (t *translation) unitPrice(b *lineBlock, text string) {
 	if text == "" || t.r.err != nil {
 		return
 	}
-	d, err := money.ParseDecimal(text)
-	if err != nil {
+	if err := money.ParseDecimalInto(&b.unit, text); err != nil {
 		t.r.fail("%v", err)
 		return
 	}
-	b.unit.Unscaled, b.unit.Scale = d.Unscaled, d.Scale
 	b.line.UnitPrice = &b.unit
 }
 

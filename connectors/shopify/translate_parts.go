@@ -318,7 +318,7 @@ func (t *translation) taxLines(taxes []*event.Tax) []*event.Tax {
 			case "rate":
 				r.once(&seen, 1)
 				text := r.number()
-				ppm, err := rate(text)
+				ppm, err := t.rate(text)
 				if err != nil {
 					r.fail("rate %q: %v", clip(text), err)
 				}
@@ -346,6 +346,20 @@ func (t *translation) taxLines(taxes []*event.Tax) []*event.Tax {
 	return taxes
 }
 
+// rate is rate with a memory of one: most taxes have the rate of the tax before.
+func (t *translation) rate(text string) (ppm int64, err error) {
+	if text == t.rateText {
+		return t.ratePpm, nil
+	}
+	if ppm, err = rate(text); err == nil && len(text) < maxRate {
+		t.rateText, t.ratePpm = strings.Clone(text), ppm
+	}
+	return ppm, err
+}
+
+// maxRate is how long a rate is remembered.
+const maxRate = 32
+
 // rate turns a tax rate such as 0.08875 or 5.0e-05 into millionths, rounded once half-even.
 func rate(text string) (int64, error) {
 	if text == "" {
@@ -353,13 +367,14 @@ func rate(text string) (int64, error) {
 	}
 	var power int64
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
-		if _, err := fmt.Sscanf(text[i+1:], "%d", &power); err != nil || power < -18 || power > 6 {
-			return 0, fmt.Errorf("the exponent is out of range")
+		var err error
+		if power, err = ratePower(text[i+1:]); err != nil {
+			return 0, err
 		}
 		text = text[:i]
 	}
-	d, err := money.ParseDecimal(text)
-	if err != nil {
+	var d event.Decimal
+	if err := money.ParseDecimalInto(&d, text); err != nil {
 		return 0, err
 	}
 	num, den := int64(1), int64(1)
@@ -375,6 +390,13 @@ func rate(text string) (int64, error) {
 		}
 	}
 	return money.MulDiv(d.Unscaled, num, den)
+}
+
+func ratePower(text string) (power int64, err error) {
+	if _, err := fmt.Sscanf(text, "%d", &power); err != nil || power < -18 || power > 6 {
+		return 0, fmt.Errorf("the exponent is out of range")
+	}
+	return power, nil
 }
 
 // application reads one discount as the order names it; its amount is added up from the

@@ -59,11 +59,22 @@ func ParseNumber[T Text](provider, currency string, text T) (minor int64, err er
 // ParseDecimal reads decimal text into its shortest form: "10.00", "10.0" and "10" give the
 // same Decimal, so that one price told in two spellings is one price.
 func ParseDecimal[T Text](text T) (*event.Decimal, error) {
-	unscaled, scale, err := scan(text)
-	if err != nil {
+	d := &event.Decimal{}
+	if err := ParseDecimalInto(d, text); err != nil {
 		return nil, err
 	}
-	return &event.Decimal{Unscaled: unscaled, Scale: int32(scale)}, nil
+	return d, nil
+}
+
+// ParseDecimalInto is ParseDecimal for a Decimal that is there already; after an error it is
+// as it was.
+func ParseDecimalInto[T Text](d *event.Decimal, text T) error {
+	unscaled, scale, err := scan(text)
+	if err != nil {
+		return err
+	}
+	d.Unscaled, d.Scale = unscaled, int32(scale)
+	return nil
 }
 
 // scan reads "-12.340" as (-1234, 2): zeros at the end of the decimals are left out, so that
