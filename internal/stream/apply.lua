@@ -4,7 +4,7 @@
 -- KEYS: watermark, one hash per table, then the dedup key prefixes that the marks name.
 -- ARGV: base, last, number of tables, lifetime of marks (ms);
 --       per table: number of sets, number of deletes, (id, value)*, id*;
---       number of marks, (current prefix, previous prefix, bucket, field, coordinate)*.
+--       per period: current prefix, previous prefix, number of marks, (bucket, field, coordinate)*.
 -- Answer: {applied 0|1, watermark found, the numbers of the marks that are duplicates}.
 local base, last = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wm = tonumber(redis.call('GET', KEYS[1]) or '-1')
@@ -30,26 +30,30 @@ for t = 1, tables do
     dels = dels - n
   end
 end
-local marks = tonumber(ARGV[at])
-at = at + 1
-local duplicates = {}
-for m = 1, marks do
-  local bucket, field, coord = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local current = KEYS[tonumber(ARGV[at])] .. bucket
-  local known = redis.call('HGET', KEYS[tonumber(ARGV[at + 1])] .. bucket, field)
-  if not known then
-    if redis.call('HSETNX', current, field, coord) == 0 then
-      known = redis.call('HGET', current, field)
-    elseif redis.call('HLEN', current) == 1 then
-      redis.call('PEXPIRE', current, life)
+local call, args = redis.call, #ARGV
+local duplicates, m = {}, 0
+while at < args do
+  local current, previous = KEYS[tonumber(ARGV[at])], KEYS[tonumber(ARGV[at + 1])]
+  local stop = at + 3 * ARGV[at + 2] + 2
+  for i = at + 3, stop, 3 do
+    m = m + 1
+    local bucket, field, coord = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local known = call('HGET', previous .. bucket, field)
+    if not known then
+      local key = current .. bucket
+      if call('HSETNX', key, field, coord) == 0 then
+        known = call('HGET', key, field)
+      elseif call('HLEN', key) == 1 then
+        call('PEXPIRE', key, life)
+      end
+    end
+    if known and known ~= coord then
+      duplicates[#duplicates + 1] = m
     end
   end
-  if known and known ~= coord then
-    duplicates[#duplicates + 1] = m
-  end
-  at = at + 5
+  at = stop + 1
 end
 if last > base then
-  redis.call('SET', KEYS[1], ARGV[2])
+  call('SET', KEYS[1], ARGV[2])
 end
 return {1, wm, duplicates}

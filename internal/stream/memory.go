@@ -3,6 +3,9 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/helloword/crossdock/schemas"
 )
@@ -73,7 +76,9 @@ func (m *Memory) Step(n int, crash Crash) ([]Output, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	res, err := m.session.handle(context.Background(), m.log[m.next:m.next+n])
+	lent := lend(m.log[m.next : m.next+n])
+	defer lent.scribble()
+	res, err := m.session.handle(context.Background(), lent)
 	if gap, ok := asGap(err); ok {
 		m.next = int(gap.next)
 		return nil, nil
@@ -86,6 +91,9 @@ func (m *Memory) Step(n int, crash Crash) ([]Output, error) {
 		return nil, nil
 	}
 	outputs := res.outputs()
+	for i := range outputs {
+		outputs[i] = owned(outputs[i])
+	}
 	m.Emitted = append(m.Emitted, outputs...)
 	if crash == AfterEmit {
 		m.assign()
@@ -95,6 +103,59 @@ func (m *Memory) Step(n int, crash Crash) ([]Output, error) {
 	m.committed = max(m.committed, m.next)
 	m.session.committed = int64(m.committed)
 	return outputs, nil
+}
+
+// lent are records whose bytes are used again after the batch, as the client's are.
+type lent []*Record
+
+func lend(records []*Record) lent {
+	l := make(lent, len(records))
+	for i, r := range records {
+		c := *r
+		c.Key, c.Value, c.Headers = clone(r.Key), clone(r.Value), slices.Clone(r.Headers)
+		for h := range c.Headers {
+			c.Headers[h].Value = clone(c.Headers[h].Value)
+		}
+		l[i] = &c
+	}
+	return l
+}
+
+// scribble makes a room show itself that holds on to a record's bytes.
+func (l lent) scribble() {
+	spoil := func(b []byte) {
+		for i := range b {
+			b[i] = '!'
+		}
+	}
+	for _, r := range l {
+		spoil(r.Key)
+		spoil(r.Value)
+		for _, h := range r.Headers {
+			spoil(h.Value)
+		}
+	}
+}
+
+// owned is an output that shares nothing with the records it was made of.
+func owned(o Output) Output {
+	o.Key, o.PartitionKey, o.Bytes, o.Headers = clone(o.Key), clone(o.PartitionKey), clone(o.Bytes), slices.Clone(o.Headers)
+	for h := range o.Headers {
+		o.Headers[h].Value = clone(o.Headers[h].Value)
+	}
+	if o.Value == nil {
+		return o
+	}
+	b, err := o.Value.MarshalVTStrict()
+	if err != nil {
+		panic(err)
+	}
+	fresh := o.Value.(proto.Message).ProtoReflect().New().Interface().(Message)
+	if err := fresh.UnmarshalVT(b); err != nil {
+		panic(err)
+	}
+	o.Value = fresh
+	return o
 }
 
 // Drain handles all that is left, in batches of n.

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -191,9 +192,9 @@ func (s *redisStore) script(ctx context.Context, p partition, r *applyRequest) (
 	for _, t := range s.tables {
 		keys = append(keys, s.tableKey(t, p))
 	}
-	args := make([]any, 0, 4+3*len(r.writes)+len(s.tables)*2+5*len(r.marks))
+	args := make([]any, 0, 4+3*len(r.writes)+len(s.tables)*2+3*len(r.marks)+8)
 	args = append(args, r.base, r.last, len(s.tables), (2 * dedupPeriod).Milliseconds())
-	for n, t := range s.tables {
+	for _, t := range s.tables {
 		at := len(args)
 		args = append(args, 0, 0)
 		sets, dels := 0, 0
@@ -210,9 +211,9 @@ func (s *redisStore) script(ctx context.Context, p partition, r *applyRequest) (
 			}
 		}
 		args[at], args[at+1] = sets, dels
-		_ = n
 	}
-	// Marks name their bucket's two generations by the numbers of two key prefixes.
+	// Marks name their buckets' two generations by the numbers of two key prefixes, once for each
+	// run of marks of one period.
 	prefixes := make(map[int64]int)
 	prefix := func(period int64) int {
 		n, ok := prefixes[period]
@@ -223,10 +224,18 @@ func (s *redisStore) script(ctx context.Context, p partition, r *applyRequest) (
 		}
 		return n
 	}
-	args = append(args, len(r.marks))
-	for i := range r.marks {
-		m := &r.marks[i]
-		args = append(args, prefix(m.period), prefix(m.period-1), m.bucket, m.field[:], m.coord)
+	for rest := r.marks; len(rest) > 0; {
+		period := rest[0].period
+		n := slices.IndexFunc(rest, func(m mark) bool { return m.period != period })
+		if n < 0 {
+			n = len(rest)
+		}
+		args = append(args, prefix(period), prefix(period-1), n)
+		for i := range rest[:n] {
+			m := &rest[i]
+			args = append(args, m.bucket, m.field[:], m.coord)
+		}
+		rest = rest[n:]
 	}
 
 	v, err := s.apply_.Run(ctx, s.client, keys, args...).Slice()
