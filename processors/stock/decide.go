@@ -1,6 +1,7 @@
 package stock
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/helloword/crossdock/internal/stream"
@@ -18,7 +19,7 @@ func decide(tx *stream.Tx, level *event.StockLevel) {
 	if !level.Counted {
 		return
 	}
-	copied := false
+	var own []*event.LinkedListing
 	soldOn := orderAccount(level.Cause)
 	for i, l := range level.Listings {
 		if l.Unlinked {
@@ -33,18 +34,35 @@ func decide(tx *stream.Tx, level *event.StockLevel) {
 		if !fresh && quantity == l.Target && isPaused == l.Paused {
 			continue
 		}
-		if !copied {
+		e := new(decidedEntry)
+		n := &e.listing
+		copyListingTo(n, l)
+		if own == nil {
 			// The slice may still be the old level's.
-			level.Listings, copied = append([]*event.LinkedListing(nil), level.Listings...), true
+			own = e.list[:]
+			if len(level.Listings) > 1 {
+				own = slices.Clone(level.Listings)
+			}
 		}
-		n := copyListing(l)
-		level.Listings[i] = n
+		own[i] = n
 		n.Paused = isPaused
 		if fresh || quantity != l.Target {
-			n.Target, n.TargetVersion = quantity, targetVersion(l.LinkVersion, level.Version)
-			tx.Emit(target(level, n, l.Target))
+			e.version.Epoch, e.version.Number = targetVersion(l.LinkVersion, level.Version)
+			n.Target, n.TargetVersion = quantity, &e.version
+			tx.Emit(new(pushed).target(level, n, l.Target))
 		}
 	}
+	if own != nil {
+		level.Listings = own
+	}
+}
+
+// decidedEntry is a listing with its target's version and, if it is its level's only one, the
+// list of them, allocated at once: the hot path.
+type decidedEntry struct {
+	listing event.LinkedListing
+	version event.Version
+	list    [1]*event.LinkedListing
 }
 
 // orderAccount is the account of the order that caused a level, "" if none did.
@@ -86,27 +104,33 @@ func paused(available int64, p *event.ShowPolicy, was bool) bool {
 
 // targetVersion orders all targets of one listing, whatever SKU it sells: first by the
 // link, then by the level.
-func targetVersion(link, level *event.Version) *event.Version {
-	return &event.Version{Epoch: flat(link), Number: flat(level)}
+func targetVersion(link, level *event.Version) (epoch, number int64) {
+	return flat(link), flat(level)
 }
 
 // flat makes one number of a version. 2^40 records of one partition are more than ever are.
 func flat(v *event.Version) int64 { return v.GetEpoch()<<40 + v.GetNumber() }
 
+// pushed is a target with what it points to and its key, allocated at once: the hot path.
+type pushed struct {
+	push     event.PushTarget
+	believed int64
+	// Longer keys are elsewhere.
+	key [48]byte
+}
+
 // target is a listing's decision as an output. was is what it was to show before.
-func target(level *event.StockLevel, l *event.LinkedListing, was int64) stream.Output {
-	t := &event.PushTarget{
-		Connector: l.Connector, Account: l.Account, ListingId: l.ListingId, StockId: l.StockId,
-		Location: l.Location, Sku: level.Sku, Quantity: l.Target, Version: l.TargetVersion,
-		Decrease: l.Target < was, DecidedMs: level.ChangedMs, Cause: level.Cause, Withdrawn: l.Unlinked,
-	}
+func (p *pushed) target(level *event.StockLevel, l *event.LinkedListing, was int64) stream.Output {
+	t := &p.push
+	t.Connector, t.Account, t.ListingId, t.StockId = l.Connector, l.Account, l.ListingId, l.StockId
+	t.Location, t.Sku, t.Quantity, t.Version = l.Location, level.Sku, l.Target, l.TargetVersion
+	t.Decrease, t.DecidedMs, t.Cause, t.Withdrawn = l.Target < was, level.ChangedMs, level.Cause, l.Unlinked
 	if l.AcceptedVersion != nil && l.Accepted != unknown {
-		believed := l.Accepted
-		t.Believed = &believed
-		t.Decrease = t.Decrease || l.Target < believed
+		p.believed = l.Accepted
+		t.Believed = &p.believed
+		t.Decrease = t.Decrease || l.Target < p.believed
 	}
-	key := make([]byte, 0, len(l.Account)+1+len(l.ListingId))
-	key = append(append(append(key, l.Account...), '/'), l.ListingId...)
+	key := append(append(append(p.key[:0], l.Account...), '/'), l.ListingId...)
 	// While a listing changes from one SKU to another, both decide about it: the newest
 	// decision is the one with the highest version then, not the last in the batch.
 	return stream.Output{Topic: schemas.PushTargets, Key: key, Value: t, Latest: true, LatestOf: level.Sku}

@@ -2,6 +2,7 @@ package stock
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/internal/stream"
@@ -10,22 +11,24 @@ import (
 )
 
 // move replaces what its cause stood for.
-func (r *Room) move(tx *stream.Tx, levelKey, claimKey stream.Key, m *event.StockMove) {
+func (r *Room) move(tx *stream.Tx, m *heard) {
+	levelKey, claimKey := m.keys[0], m.keys[1]
 	claim, _ := tx.Get(claimKey).(*event.Claim)
-	if claim != nil && !stream.VersionOf(claim.CauseVersion).Before(stream.VersionOf(m.CauseVersion)) {
+	if claim != nil && !stream.VersionOf(claim.CauseVersion).Before(m.cause) {
 		return
 	}
 	tx.Put(claimKey, newClaim(m))
-	onHand, reserved := m.OnHand-claim.GetOnHand(), m.Reserved-claim.GetReserved()
+	onHand, reserved := m.onHand-claim.GetOnHand(), m.reserved-claim.GetReserved()
 	old, _ := tx.Get(levelKey).(*event.StockLevel)
-	counts := m.Kind != event.MoveKind_MOVE_KIND_ORDER && !old.GetCounted()
+	counts := m.counts && !old.GetCounted()
 	if onHand == 0 && reserved == 0 && !counts {
 		return
 	}
-	level := succeed(tx, old, m.Sku)
+	e := new(movedEntry)
+	level := succeed(tx, &e.levelEntry, old, m.sku)
 	level.Counted = level.Counted || counts
-	level.Cause = m.MoveId
-	w := changeWarehouse(level, m.Warehouse)
+	level.Cause = m.id
+	w := e.changeWarehouse(m.warehouse)
 	w.Sum += onHand
 	w.OnHand = max(0, w.Sum)
 	w.Reserved += reserved
@@ -38,26 +41,34 @@ type claimEntry struct {
 	version event.Version
 }
 
-func newClaim(m *event.StockMove) *event.Claim {
-	c := &claimEntry{
-		claim:   event.Claim{OnHand: m.OnHand, Reserved: m.Reserved},
-		version: event.Version{Epoch: m.CauseVersion.Epoch, Number: m.CauseVersion.Number},
-	}
+func newClaim(m *heard) *event.Claim {
+	c := new(claimEntry)
+	c.claim.OnHand, c.claim.Reserved = m.onHand, m.reserved
+	c.version.Epoch, c.version.Number = m.cause.Epoch, m.cause.Number
 	c.claim.CauseVersion = &c.version
 	return &c.claim
 }
 
-// levelEntry is a level with its version, allocated at once: the hot path.
+// levelEntry is a level with its version, allocated at once.
 type levelEntry struct {
 	level   event.StockLevel
 	version event.Version
 }
 
-// succeed makes the level that follows old, with nothing changed yet. What it points to is
+// movedEntry is a level with its one warehouse, and the list of it: the hot path. Where there
+// are several each is by itself: a level points to warehouses that older levels changed, and
+// these would otherwise be kept with it, all of them.
+type movedEntry struct {
+	levelEntry
+	warehouse event.WarehouseLevel
+	list      [1]*event.WarehouseLevel
+}
+
+// succeed makes of e the level that follows old, with nothing changed yet. What it points to is
 // still old's: changeWarehouse and changeListing copy what they hand out.
-func succeed(tx *stream.Tx, old *event.StockLevel, sku string) *event.StockLevel {
+func succeed(tx *stream.Tx, e *levelEntry, old *event.StockLevel, sku string) *event.StockLevel {
 	v := tx.Version()
-	e := &levelEntry{version: event.Version{Epoch: v.Epoch, Number: v.Number}}
+	e.version.Epoch, e.version.Number = v.Epoch, v.Number
 	e.level.Version = &e.version
 	e.level.Sku = sku
 	e.level.ChangedMs = tx.TimeMs()
@@ -71,18 +82,27 @@ func succeed(tx *stream.Tx, old *event.StockLevel, sku string) *event.StockLevel
 }
 
 // changeWarehouse returns the level's own copy of one warehouse, made if there is none.
-func changeWarehouse(level *event.StockLevel, name string) *event.WarehouseLevel {
-	warehouses := make([]*event.WarehouseLevel, len(level.Warehouses), len(level.Warehouses)+1)
-	copy(warehouses, level.Warehouses)
-	level.Warehouses = warehouses
-	for i, w := range warehouses {
-		if w.Warehouse == name {
-			warehouses[i] = &event.WarehouseLevel{Warehouse: w.Warehouse, Sum: w.Sum, OnHand: w.OnHand, Reserved: w.Reserved}
-			return warehouses[i]
-		}
+func (e *movedEntry) changeWarehouse(name string) *event.WarehouseLevel {
+	before := e.level.Warehouses
+	at := slices.IndexFunc(before, func(w *event.WarehouseLevel) bool { return w.Warehouse == name })
+	size := len(before)
+	if at < 0 {
+		size++
 	}
-	w := &event.WarehouseLevel{Warehouse: name}
-	level.Warehouses = append(level.Warehouses, w)
+	w, list := &e.warehouse, e.list[:]
+	if size > 1 {
+		w, list = new(event.WarehouseLevel), make([]*event.WarehouseLevel, size)
+		copy(list, before)
+	}
+	if at < 0 {
+		at = size - 1
+		w.Warehouse = name
+	} else {
+		b := before[at]
+		w.Warehouse, w.Sum, w.OnHand, w.Reserved = b.Warehouse, b.Sum, b.OnHand, b.Reserved
+	}
+	list[at] = w
+	e.level.Warehouses = list
 	return w
 }
 
@@ -181,7 +201,7 @@ func (r *Room) outcome(tx *stream.Tx, k stream.Key, o *event.PushOutcome) {
 	if l.AcceptedVersion != nil && shown == l.Accepted && stream.VersionOf(o.TargetVersion) == stream.VersionOf(l.AcceptedVersion) {
 		return
 	}
-	level := succeed(tx, old, o.Sku)
+	level := succeed(tx, new(levelEntry), old, o.Sku)
 	level.Cause = "outcome/" + o.Account + "/" + o.ListingId
 	n := changeListing(level, at)
 	n.Accepted, n.AcceptedVersion = shown, o.TargetVersion
@@ -202,7 +222,7 @@ func (r *Room) link(tx *stream.Tx, k stream.Key, in *event.ListingLink) error {
 	if err := full(old, in); err != nil {
 		return err
 	}
-	level := succeed(tx, old, in.Sku)
+	level := succeed(tx, new(levelEntry), old, in.Sku)
 	level.Cause = "link/" + in.Account + "/" + in.ListingId
 	l := changeListing(level, at)
 	was := l.LinkVersion
@@ -215,8 +235,9 @@ func (r *Room) link(tx *stream.Tx, k stream.Key, in *event.ListingLink) error {
 		if live {
 			// Under the old link's version: the listing's next SKU decides under the new
 			// one, which therefore wins, whichever is heard first.
-			l.Target, l.TargetVersion = 0, targetVersion(was, level.Version)
-			tx.Emit(target(level, l, 0))
+			epoch, number := targetVersion(was, level.Version)
+			l.Target, l.TargetVersion = 0, &event.Version{Epoch: epoch, Number: number}
+			tx.Emit(new(pushed).target(level, l, 0))
 		}
 	case was == nil || l.Unlinked || !sameLink(l, in):
 		if was == nil || l.Unlinked {
@@ -272,10 +293,16 @@ func changeListing(level *event.StockLevel, at int) *event.LinkedListing {
 }
 
 func copyListing(l *event.LinkedListing) *event.LinkedListing {
-	return &event.LinkedListing{
-		Connector: l.Connector, Account: l.Account, ListingId: l.ListingId, StockId: l.StockId,
-		Multiplier: l.Multiplier, Policy: l.Policy, LinkVersion: l.LinkVersion, Paused: l.Paused,
-		Target: l.Target, TargetVersion: l.TargetVersion,
-		Accepted: l.Accepted, AcceptedVersion: l.AcceptedVersion, Location: l.Location, Unlinked: l.Unlinked,
-	}
+	n := new(event.LinkedListing)
+	copyListingTo(n, l)
+	return n
+}
+
+// copyListingTo copies to a listing that is empty.
+func copyListingTo(n, l *event.LinkedListing) {
+	n.Connector, n.Account, n.ListingId, n.StockId = l.Connector, l.Account, l.ListingId, l.StockId
+	n.Multiplier, n.Policy, n.LinkVersion, n.Paused = l.Multiplier, l.Policy, l.LinkVersion, l.Paused
+	n.Target, n.TargetVersion = l.Target, l.TargetVersion
+	n.Accepted, n.AcceptedVersion = l.Accepted, l.AcceptedVersion
+	n.Location, n.Unlinked = l.Location, l.Unlinked
 }

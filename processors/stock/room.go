@@ -18,7 +18,9 @@ type Config struct {
 
 // Room is the stock room.
 type Room struct {
-	warehouse      string
+	warehouse string
+	// between is what stands in a claim's id between SKU and move, of the default warehouse.
+	between        string
 	levels, claims *stream.Table
 }
 
@@ -39,6 +41,7 @@ func New(cfg Config) (*Room, error) {
 	if r.warehouse == "" {
 		r.warehouse = "main"
 	}
+	r.between = ClaimID("", r.warehouse, "")
 	return r, nil
 }
 
@@ -87,8 +90,12 @@ const maxFigure = 1 << 40
 // maxListings of one SKU: the level carries them all.
 const maxListings = 1000
 
-// Prepare decodes. Keys are pairs of level and claim for moves, one level for the rest.
+// Prepare decodes. Keys are pairs of level and claim for moves, one level for the rest. A move
+// that is alone is heard; the rest is the message itself.
 func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
+	if h := r.hear(rec.Value); h != nil {
+		return stream.Input{Keys: h.keys[:], Value: h}, nil
+	}
 	in := new(event.StockInput)
 	if err := in.UnmarshalVT(rec.Value); err != nil {
 		return stream.Input{}, fmt.Errorf("decoding a stock input: %w: %w", connectors.ErrMalformed, err)
@@ -142,10 +149,14 @@ func checkMove(m *event.StockMove) error {
 	if m.GetSku() == "" || m.MoveId == "" || m.CauseVersion == nil {
 		return fmt.Errorf("stock move %q without SKU, move id or version: %w", m.GetMoveId(), connectors.ErrMalformed)
 	}
-	if m.OnHand > maxFigure || m.OnHand < -maxFigure || m.Reserved < 0 || m.Reserved > maxFigure {
+	if !inBounds(m.OnHand, m.Reserved) {
 		return fmt.Errorf("stock move %s of SKU %s: on hand %d, reserved %d: %w", m.MoveId, m.Sku, m.OnHand, m.Reserved, connectors.ErrMalformed)
 	}
 	return nil
+}
+
+func inBounds(onHand, reserved int64) bool {
+	return onHand <= maxFigure && onHand >= -maxFigure && reserved >= 0 && reserved <= maxFigure
 }
 
 func checkLink(l *event.ListingLink) error {
@@ -160,12 +171,19 @@ func checkLink(l *event.ListingLink) error {
 
 // Apply folds one input into its levels.
 func (r *Room) Apply(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
+	if h, ok := in.Value.(*heard); ok {
+		r.move(tx, h)
+		return nil
+	}
+	var h heard
 	switch v := in.Value.(*event.StockInput).Input.(type) {
 	case *event.StockInput_Move:
-		r.move(tx, in.Keys[0], in.Keys[1], v.Move)
+		h.of(v.Move, in.Keys)
+		r.move(tx, &h)
 	case *event.StockInput_Moves:
 		for i, m := range v.Moves.Moves {
-			r.move(tx, in.Keys[2*i], in.Keys[2*i+1], m)
+			h.of(m, in.Keys[2*i:2*i+2])
+			r.move(tx, &h)
 		}
 	case *event.StockInput_Link:
 		return r.link(tx, in.Keys[0], v.Link)
@@ -178,9 +196,9 @@ func (r *Room) Apply(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 // Repeat emits what the levels say now. A link that was refused is refused again: its dead
 // letter may have been lost.
 func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
-	if link := in.Value.(*event.StockInput).GetLink(); link != nil {
+	if other, ok := in.Value.(*event.StockInput); ok && other.GetLink() != nil {
 		level, _ := tx.Get(in.Keys[0]).(*event.StockLevel)
-		if err := full(level, link); err != nil {
+		if err := full(level, other.GetLink()); err != nil {
 			return err
 		}
 	}
@@ -192,7 +210,7 @@ func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 		if level, _ := tx.Get(k).(*event.StockLevel); level != nil {
 			for _, l := range level.Listings {
 				if l.TargetVersion != nil {
-					tx.Emit(target(level, l, l.Target))
+					tx.Emit(new(pushed).target(level, l, l.Target))
 				}
 			}
 			// Only what may not have been told: an alarm that this record or a later one raised.

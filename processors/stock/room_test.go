@@ -84,38 +84,3 @@ func FuzzPrepare(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkPrepare(b *testing.B) {
-	room, _ := newRoom(b)
-	in := move("85123A", "order/shop-uk/5000000000001", 1, 0, 6)
-	value, err := in.MarshalVTStrict()
-	if err != nil {
-		b.Fatal(err)
-	}
-	rec := &stream.Record{Topic: schemas.StockIn, Value: value}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := room.Prepare(rec); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkRoom is a new order's move of one of 4,000 SKUs with one listing each, through
-// the loop, in memory, in batches of 500.
-func BenchmarkRoom(b *testing.B) {
-	const skus = 4000
-	_, m := newRoom(b)
-	for i := range skus {
-		feed(m, count(fmt.Sprint("SKU-", i), "opening", 1_000_000), link(fmt.Sprint("SKU-", i), fmt.Sprint(i), 1, 1, nil))
-	}
-	drain(b, m, 1000)
-	for i := range b.N {
-		feed(m, move(fmt.Sprint("SKU-", i*7919%skus), fmt.Sprint("order/shop/", i), 1, 0, 1))
-	}
-	b.ReportAllocs()
-	b.ResetTimer()
-	if _, err := m.Drain(500); err != nil {
-		b.Fatal(err)
-	}
-}
