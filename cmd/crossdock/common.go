@@ -26,9 +26,9 @@ func load(c *cobra.Command) (*config.Config, error) {
 	return config.Load(path)
 }
 
-// logger writes to standard error as the configuration says.
-func logger(cfg *config.Config) (*slog.Logger, error) {
-	return telemetry.NewLogger(os.Stderr, cfg.Telemetry.LogLevel, cfg.Telemetry.LogJSON)
+// logger writes to standard error as the configuration says; its level can be changed.
+func logger(cfg *config.Config) (*slog.Logger, *slog.LevelVar, error) {
+	return telemetry.NewLevelLogger(os.Stderr, cfg.Telemetry.LogLevel, cfg.Telemetry.LogJSON)
 }
 
 // opened loads the configuration and connects to the engines.
@@ -37,11 +37,16 @@ func opened(c *cobra.Command) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := logger(cfg)
+	log, level, err := logger(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return app.Open(c.Context(), cfg, version, log)
+	a, err := app.Open(c.Context(), cfg, version, log)
+	if err != nil {
+		return nil, err
+	}
+	a.Level = level
+	return a, nil
 }
 
 // with runs f with an opened app and closes it.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,17 +27,26 @@ func runCommand() *cobra.Command {
 has taken, commits and leaves its groups. All roles, unless --roles names some:
 
 ` + list.String() + `
-Every role can run in any number of processes; Kafka shares the work among them.`,
+Every role can run in any number of processes; Kafka shares the work among them.
+
+The configuration file is followed: a changed file, or SIGHUP, changes intervals of polls, the
+pace of pushes, alerts, stock policies, mappings and the log level while it runs. A wrong file
+is refused with file, line and key, and the old one stays; what needs a restart is named in the
+log and counted in crossdock_config_restart_needed.`,
 		Example: `  crossdock run
   crossdock run --roles webhook,poll
   crossdock run --roles orders --config /etc/crossdock.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
 			a, err := opened(c)
 			if err != nil {
 				return err
 			}
 			defer a.Close()
+			a.Follow(hup, app.LookEvery)
 			return a.Run(c.Context(), only, nil)
 		},
 	}

@@ -78,7 +78,7 @@ several at once; a migration that was changed after it was applied is refused.`,
 			if err != nil {
 				return err
 			}
-			log, err := logger(cfg)
+			log, _, err := logger(cfg)
 			if err != nil {
 				return err
 			}

@@ -89,17 +89,9 @@ func (a *App) Readers() ([]Reader, error) {
 	rs = append(rs,
 		Reader{"push", []schemas.Topic{schemas.PushTargets}},
 		Reader{"clickhouse", clickhouse.Topics()},
+		Reader{"alert", alert.Topics()},
 	)
-	if a.alerts() {
-		rs = append(rs, Reader{"alert", alert.Topics()})
-	}
 	return rs, nil
-}
-
-// alerts reports whether there is somebody to tell.
-func (a *App) alerts() bool {
-	c := a.Config.AlertConfig()
-	return c.Webhook.URL != "" || c.Mail.Server != ""
 }
 
 // Lag of one group over all its partitions.

@@ -29,6 +29,8 @@ import (
 	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
+	"github.com/helloword/crossdock/sinks/alert"
+	"github.com/helloword/crossdock/sinks/push"
 )
 
 // App is one process of crossdock.
@@ -54,6 +56,17 @@ type App struct {
 	// Poller and WebhookAddr are known once their roles run.
 	Poller  *poll.Service
 	Webhook *webhook.Server
+
+	// Level, when set, is the log's: it follows the configuration while the process runs.
+	Level *slog.LevelVar
+
+	tracer *telemetry.Tracer
+	reload reload
+	// What of a changed configuration is for; nil: the role does not run here.
+	push    *push.Sink
+	alert   *alert.Writer
+	catalog bool
+	polled  []string // connections
 }
 
 // Open connects to the engines and opens the connections; nobody outside is called yet.
@@ -65,9 +78,20 @@ func Open(ctx context.Context, cfg *config.Config, version string, log *slog.Log
 	host, _ := os.Hostname()
 	a.owner = fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8])
 	a.metrics = stream.NewMetrics(a.Registry)
-	a.health = telemetry.NewServer(a.Registry, log)
 	var err error
+	if a.reload.metrics, err = newReloadMetrics(a.Registry); err != nil {
+		return nil, err
+	}
+	a.reload.metrics.done(0)
+	traces := cfg.TraceConfig()
+	traces.Version, traces.Instance = version, a.owner
+	if a.tracer, err = telemetry.NewTracer(traces, a.Registry, log); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.flushTraces)
+	a.health = telemetry.NewServer(a.Registry, log)
 	if a.Redis, err = xredis.Open(ctx, cfg.RedisConfig(), log); err != nil {
+		a.Close()
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	a.closers = append(a.closers, func() { a.Redis.Close() })
@@ -83,6 +107,18 @@ func Open(ctx context.Context, cfg *config.Config, version string, log *slog.Log
 	a.health.Ready("kafka", func(ctx context.Context) error { return a.Producer.Ping(ctx) })
 	a.health.Ready("redis", func(ctx context.Context) error { return a.Redis.Ping(ctx).Err() })
 	return a, nil
+}
+
+// flushTimeout bounds how long a stop waits for the trace collector.
+const flushTimeout = 5 * time.Second
+
+// flushTraces sends the last spans: after everything else has ended.
+func (a *App) flushTraces() {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if err := a.tracer.Shutdown(ctx); err != nil {
+		a.Log.Warn("the last spans were not sent; they are counted as dropped", "error", err)
+	}
 }
 
 // Close lets go of the engines.
@@ -171,6 +207,9 @@ func (a *App) Run(ctx context.Context, names []string, ready func()) error {
 			}
 			return nil
 		})
+	}
+	if a.reload.path != "" {
+		g.Go(func() error { a.watchConfig(ctx); return nil })
 	}
 	a.Log.Info("crossdock runs", "roles", strings.Join(starts, ","), "scope", a.Scope.Key(""), "connections", len(a.connections))
 	if ready != nil {

@@ -13,10 +13,12 @@ import (
 
 	"github.com/helloword/crossdock/ingest/poll"
 	"github.com/helloword/crossdock/ingest/webhook"
+	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/internal/kafka"
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/sinks/alert"
 	"github.com/helloword/crossdock/sinks/push"
 )
 
@@ -43,6 +45,15 @@ func Metrics(log *slog.Logger) ([]Metric, error) {
 	if _, err := push.New(push.DefaultConfig(), push.Deps{
 		Publish: nobody{}, Memory: push.NewRedisMemory(client, scope, log), Log: log, Now: time.Now, Metrics: reg,
 	}); err != nil {
+		return nil, err
+	}
+	if _, err := alert.New(alert.Config{}, alert.Deps{Log: log, Now: time.Now, HTTP: httpx.NewClient(httpx.Config{}), Metrics: reg}); err != nil {
+		return nil, err
+	}
+	if _, err := newReloadMetrics(reg); err != nil {
+		return nil, err
+	}
+	if _, err := telemetry.NewTracer(telemetry.TraceConfig{}, reg, log); err != nil {
 		return nil, err
 	}
 	return reg.metrics, reg.err

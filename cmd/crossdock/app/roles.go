@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/ingest/poll"
 	"github.com/helloword/crossdock/ingest/webhook"
@@ -37,7 +39,7 @@ func startWebhook(a *App, _ context.Context) (func(context.Context) error, error
 	var err error
 	a.Webhook, err = webhook.New(webhook.Config{
 		Address: w.Listen, MaxBody: w.MaxBody, AnswerTimeout: w.Produce, InFlight: int64(w.InFlight),
-	}, webhook.Deps{Connections: conns, Publisher: a.Producer, Log: a.Log, Metrics: a.Registry, Now: time.Now})
+	}, webhook.Deps{Connections: conns, Publisher: a.Producer, Log: a.Log, Metrics: a.Registry, Now: time.Now, Tracer: a.tracer})
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +78,6 @@ func (a *App) keepWebhooks(ctx context.Context) {
 }
 
 func startPoll(a *App, _ context.Context) (func(context.Context) error, error) {
-	p := a.Config.Poll
-	cfg := poll.Config{Plan: poll.Plan{Interval: p.Interval, Overlap: p.Overlap, Settle: p.Settle, Backfill: p.Backfill}, Plans: make(map[string]poll.Plan)}
 	var conns []poll.Connection
 	for _, c := range a.connections {
 		pollers := make(map[connectors.Subject]connectors.Poller)
@@ -90,18 +90,29 @@ func startPoll(a *App, _ context.Context) (func(context.Context) error, error) {
 			continue
 		}
 		conns = append(conns, poll.Connection{Connector: c.Name, Account: c.name, Pollers: pollers})
-		if own := c.cfg.Poll; own != nil {
-			cfg.Plans[c.name] = poll.Plan{Interval: own.Interval, Overlap: own.Overlap, Settle: own.Settle, Backfill: own.Backfill}
-		}
+		a.polled = append(a.polled, c.name)
 	}
 	var err error
-	a.Poller, err = poll.New(cfg, poll.Deps{
+	a.Poller, err = poll.New(a.pollConfig(a.Config), poll.Deps{
 		Connections: conns, Publisher: a.Producer, Redis: a.Redis, Scope: a.Scope, Log: a.Log, Metrics: a.Registry, Now: time.Now,
+		Tracer: a.tracer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return a.Poller.Run, nil
+}
+
+// pollConfig is what a configuration says of the connections that are polled here. One that it
+// no longer has is polled as it says for all, until a restart.
+func (a *App) pollConfig(c *config.Config) poll.Config {
+	cfg := poll.Config{Plan: c.Poll.Plan(), Plans: make(map[string]poll.Plan)}
+	for _, name := range a.polled {
+		if own := c.Connections[name].Poll; own != nil {
+			cfg.Plans[name] = own.Plan()
+		}
+	}
+	return cfg
 }
 
 // loop runs a room.
@@ -162,8 +173,12 @@ func startCatalog(a *App, _ context.Context) (func(context.Context) error, error
 	if err != nil {
 		return nil, err
 	}
+	a.catalog = true
 	return func(ctx context.Context) error {
-		if err := a.sendRules(ctx); err != nil {
+		a.reload.mu.Lock()
+		err := a.sendRules(ctx, nil, a.applied())
+		a.reload.mu.Unlock()
+		if err != nil {
 			return err
 		}
 		return run(ctx)
@@ -172,8 +187,8 @@ func startCatalog(a *App, _ context.Context) (func(context.Context) error, error
 
 // sendRules writes the configuration's mappings and policies to the catalog room's input:
 // what changes its state comes through its topic, so that a rewind repeats it. Rules that it
-// has already change nothing.
-func (a *App) sendRules(ctx context.Context) error {
+// has already change nothing. Those of old, if not nil, that cfg has no more are withdrawn.
+func (a *App) sendRules(ctx context.Context, old, cfg *config.Config) error {
 	var records []kafka.Record
 	add := func(key string, in *event.CatalogInput) error {
 		b, err := in.MarshalVTStrict()
@@ -183,23 +198,36 @@ func (a *App) sendRules(ctx context.Context) error {
 		records = append(records, kafka.Record{Topic: schemas.CatalogIn, Key: []byte(key), Value: b})
 		return nil
 	}
-	for _, m := range a.Config.Catalog.Mappings {
-		err := add(m.Account+"/"+m.Listing+m.PlatformSKU, &event.CatalogInput{Input: &event.CatalogInput_Mapping{Mapping: &event.Mapping{
+	mapping := func(m config.Mapping) error {
+		return add(m.Account+"/"+m.Listing+m.PlatformSKU, &event.CatalogInput{Input: &event.CatalogInput_Mapping{Mapping: &event.Mapping{
 			Account: m.Account, ListingId: m.Listing, PlatformSku: m.PlatformSKU, Sku: m.SKU, Multiplier: max(m.Multiplier, 1), Author: "config",
 		}}})
-		if err != nil {
-			return err
+	}
+	policy := func(p config.Policy, show *event.ShowPolicy) error {
+		return add(p.Account+"/"+p.SKU, &event.CatalogInput{Input: &event.CatalogInput_Settings{Settings: &event.ListingSettings{
+			Account: p.Account, Sku: p.SKU, Policy: show,
+		}}})
+	}
+	var errs []error
+	if old != nil {
+		for _, m := range gone(old.Catalog.Mappings, cfg.Catalog.Mappings, func(m config.Mapping) string { return m.Account + "/" + m.Listing + "/" + m.PlatformSKU }) {
+			m.SKU = "" // nobody's word any more
+			errs = append(errs, mapping(m))
+		}
+		for _, p := range gone(old.Stock.Policies, cfg.Stock.Policies, func(p config.Policy) string { return p.Account + "/" + p.SKU }) {
+			errs = append(errs, policy(p, nil))
 		}
 	}
-	for _, p := range a.Config.Stock.Policies {
-		err := add(p.Account+"/"+p.SKU, &event.CatalogInput{Input: &event.CatalogInput_Settings{Settings: &event.ListingSettings{
-			Account: p.Account, Sku: p.SKU, Policy: &event.ShowPolicy{
-				Buffer: p.Buffer, BufferBp: p.BufferBP, MaxListed: p.MaxListed, PauseAt: p.PauseAt, ResumeAt: p.ResumeAt,
-			},
-		}}})
-		if err != nil {
-			return err
-		}
+	for _, m := range cfg.Catalog.Mappings {
+		errs = append(errs, mapping(m))
+	}
+	for _, p := range cfg.Stock.Policies {
+		errs = append(errs, policy(p, &event.ShowPolicy{
+			Buffer: p.Buffer, BufferBp: p.BufferBP, MaxListed: p.MaxListed, PauseAt: p.PauseAt, ResumeAt: p.ResumeAt,
+		}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if len(records) == 0 {
 		return nil
@@ -208,6 +236,20 @@ func (a *App) sendRules(ctx context.Context) error {
 		return fmt.Errorf("sending the catalog's rules: %w", err)
 	}
 	return nil
+}
+
+// gone are those of old that are not in all, by their keys.
+func gone[T any](old, all []T, key func(T) string) (rest []T) {
+	there := make(map[string]bool, len(all))
+	for _, v := range all {
+		there[key(v)] = true
+	}
+	for _, v := range old {
+		if !there[key(v)] {
+			rest = append(rest, v)
+		}
+	}
+	return rest
 }
 
 func (a *App) ordersRoom() (stream.Fold, error) { return orders.New(orders.Config{}) }
@@ -250,15 +292,14 @@ func startPush(a *App, _ context.Context) (func(context.Context) error, error) {
 		}
 		accounts[c.name] = acc
 	}
-	cfg := push.DefaultConfig()
-	cfg.CoalesceIncreases, cfg.StalePatience = a.Config.Push.Delay, a.Config.Push.Patience
-	sink, err := push.New(cfg, push.Deps{
+	sink, err := push.New(a.Config.PushConfig(), push.Deps{
 		Accounts: accounts, Publish: a.Producer, Memory: push.NewRedisMemory(a.Redis, a.Scope, a.Log),
-		Log: a.Log, Now: time.Now, Metrics: a.Registry,
+		Log: a.Log, Now: time.Now, Metrics: a.Registry, Tracer: a.tracer,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.push = sink
 	loop, err := stream.NewExecutorLoop("push", []schemas.Topic{schemas.PushTargets}, sink, a.deps())
 	if err != nil {
 		return nil, err
@@ -294,16 +335,16 @@ func startClickHouse(a *App, ctx context.Context) (func(context.Context) error, 
 
 func startAlert(a *App, _ context.Context) (func(context.Context) error, error) {
 	cfg := a.Config.AlertConfig()
-	if !a.alerts() {
-		a.Log.Info("nobody is told of alerts: set alert.webhook or alert.mail")
-		return func(ctx context.Context) error { <-ctx.Done(); return nil }, nil
+	if cfg.Webhook.URL == "" && cfg.Mail.Server == "" {
+		a.Log.Info("nobody is told of alerts, they are only counted: set alert.webhook or alert.mail")
 	}
-	w, err := alert.New(cfg, alert.Deps{Log: a.Log, Now: time.Now, HTTP: httpx.NewClient(httpx.Config{
+	w, err := alert.New(cfg, alert.Deps{Log: a.Log, Now: time.Now, Metrics: a.Registry, HTTP: httpx.NewClient(httpx.Config{
 		AllowLoopback: a.Config.Environment == schemas.Test,
 	})})
 	if err != nil {
 		return nil, err
 	}
+	a.alert = w
 	loop, err := stream.NewWriterLoop("alert", w.Topics(), w, stream.WriterConfig{MaxAge: time.Second}, a.deps())
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -23,12 +24,15 @@ import (
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
+	"github.com/helloword/crossdock/ingest/poll"
 	"github.com/helloword/crossdock/internal/kafka"
 	xredis "github.com/helloword/crossdock/internal/redis"
+	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/processors/fx"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/sinks/alert"
 	"github.com/helloword/crossdock/sinks/clickhouse"
+	"github.com/helloword/crossdock/sinks/push"
 )
 
 // Config is the whole file.
@@ -52,10 +56,23 @@ type Config struct {
 
 	Connections map[string]Connection `yaml:"connections" doc:"One entry for each account at a platform. The name is part of every fact."`
 
-	// path and file say where keys stand, for errors.
+	// path and file say where keys stand, for errors; sum is the hash of the file's bytes.
 	path string
 	file *ast.File
+	sum  Sum
 }
+
+// Sum is the hash of a file's bytes: what was read, and whether it changed.
+type Sum [sha256.Size]byte
+
+// SumOf hashes a file's bytes.
+func SumOf(b []byte) Sum { return sha256.Sum256(b) }
+
+// Path is that of the file; empty for a configuration that was made in code.
+func (c *Config) Path() string { return c.path }
+
+// Sum is that of the bytes that it was read from.
+func (c *Config) Sum() Sum { return c.sum }
 
 // Kafka section.
 type Kafka struct {
@@ -181,6 +198,9 @@ type Fx struct {
 type Push struct {
 	Delay    time.Duration `yaml:"increase_delay" doc:"How long an increase may wait for a newer one. Decreases never wait."`
 	Patience time.Duration `yaml:"stale_patience" doc:"How long to wait for the order behind a changed quantity before writing over it."`
+	ParkMax  time.Duration `yaml:"park_max" doc:"How long an account that keeps failing is left alone at most, between two tries."`
+	Owner    time.Duration `yaml:"reauthorise_every" doc:"How often an account is tried that refuses our credentials and needs its owner."`
+	Call     time.Duration `yaml:"call_timeout" doc:"How long one write may take, waiting for the platform's quota included."`
 }
 
 // Alert section.
@@ -211,6 +231,14 @@ type Telemetry struct {
 	Listen   string `yaml:"listen" doc:"Address of /metrics, /healthz and /readyz."`
 	LogLevel string `yaml:"log_level" doc:"debug, info, warn or error."`
 	LogJSON  bool   `yaml:"log_json" doc:"Write logs as JSON."`
+	Traces   Traces `yaml:"traces" doc:"Where spans go (OpenTelemetry). Off without an endpoint."`
+}
+
+// Traces section.
+type Traces struct {
+	Endpoint    string                       `yaml:"endpoint" doc:"Address of a collector that takes OTLP over HTTP: https://host[:port][/path], without a path /v1/traces. http only for a collector on this machine (http://127.0.0.1:4318). Empty: no traces."`
+	SampleRatio float64                      `yaml:"sample_ratio" doc:"Share of the webhooks and polls whose way is recorded, 0 to 1."`
+	Headers     map[string]connectors.Secret `yaml:"headers" doc:"Headers of each export by name; the values are references: env:NAME or file:PATH."`
 }
 
 // Tokens section.
@@ -262,11 +290,16 @@ func Default() Config {
 		Webhook:    Webhook{Listen: "127.0.0.1:8080", MaxBody: 2 << 20, Produce: 4 * time.Second, InFlight: 512},
 		Poll:       Poll{Interval: 15 * time.Minute, Overlap: 5 * time.Minute, Settle: 10 * time.Second},
 		Fx:         Fx{Reporting: "EUR", Rule: "previous-day"},
-		Push:       Push{Delay: 500 * time.Millisecond, Patience: 2 * time.Second},
+		Push:       pushDefaults(),
 		Alert:      Alert{Window: 15 * time.Minute},
-		Telemetry:  Telemetry{Listen: "127.0.0.1:9090", LogLevel: "info"},
+		Telemetry:  Telemetry{Listen: "127.0.0.1:9090", LogLevel: "info", Traces: Traces{SampleRatio: 0.05}},
 		Catalog:    Catalog{AdoptSKUs: true},
 	}
+}
+
+func pushDefaults() Push {
+	d := push.DefaultConfig()
+	return Push{Delay: d.CoalesceIncreases, Patience: d.StalePatience, ParkMax: d.BackoffMax, Owner: d.ReauthoriseEvery, Call: d.CallTimeout}
 }
 
 // Load reads and validates a file.
@@ -285,7 +318,7 @@ func Parse(path string, b []byte) (*Config, error) {
 	if err != nil {
 		return nil, located(path, err)
 	}
-	c.path, c.file = path, file
+	c.path, c.file, c.sum = path, file, SumOf(b)
 	if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
 		return nil, located(path, duration(file, err))
 	}
@@ -407,12 +440,32 @@ func (c *Config) Validate() error {
 	}
 	bad("redis", c.RedisConfig().Validate())
 	bad("clickhouse", c.ClickHouseConfig().Validate())
-	if a := c.AlertConfig(); a.Webhook.URL != "" || a.Mail.Server != "" {
-		bad("alert", a.Validate())
-	}
+	bad("alert", c.AlertConfig().Validate())
 	bad("fx", c.FxConfig().Validate())
-	if c.Poll.Interval < time.Second {
-		bad("poll.interval", fmt.Errorf("%s is too short: platforms count their calls; 15m to 30m is usual", c.Poll.Interval))
+	for key, d := range map[string]struct{ value, least time.Duration }{
+		"increase_delay": {c.Push.Delay, 0}, "stale_patience": {c.Push.Patience, 0}, "park_max": {c.Push.ParkMax, time.Second},
+		"reauthorise_every": {c.Push.Owner, time.Second}, "call_timeout": {c.Push.Call, time.Second},
+	} {
+		if d.value < d.least {
+			bad("push."+key, fmt.Errorf("%s is too short: at least %s", d.value, d.least))
+		}
+	}
+	bad("telemetry.traces", c.TraceConfig().Validate())
+	interval := func(key string, d time.Duration) {
+		if d < time.Second {
+			bad(key, fmt.Errorf("%s is too short: platforms count their calls; 15m to 30m is usual", d))
+		}
+	}
+	interval("poll.interval", c.Poll.Interval)
+	bad("poll", c.Poll.Plan().Validate())
+	for _, name := range c.Names() {
+		key := "connections." + name + ".poll"
+		if own := c.Connections[name].Poll; own != nil {
+			if own.Interval != 0 {
+				interval(key+".interval", own.Interval)
+			}
+			bad(key, own.Plan().Validate())
+		}
 	}
 	switch c.Telemetry.LogLevel {
 	case "debug", "info", "warn", "error":
@@ -564,6 +617,31 @@ func (c *Config) AlertConfig() alert.Config {
 		},
 		Window: a.Window,
 	}
+}
+
+// Plan is the section in the poller's terms.
+func (p Poll) Plan() poll.Plan {
+	return poll.Plan{Interval: p.Interval, Overlap: p.Overlap, Settle: p.Settle, Backfill: p.Backfill}
+}
+
+// PushConfig is the section in the sink's terms.
+func (c *Config) PushConfig() push.Config {
+	p := push.DefaultConfig()
+	p.CoalesceIncreases, p.StalePatience = c.Push.Delay, c.Push.Patience
+	p.BackoffMax, p.ReauthoriseEvery, p.CallTimeout = c.Push.ParkMax, c.Push.Owner, c.Push.Call
+	return p
+}
+
+// TraceConfig is the section in the tracer's terms. The process adds what it is.
+func (c *Config) TraceConfig() telemetry.TraceConfig {
+	t := telemetry.TraceConfig{
+		Endpoint: c.Telemetry.Traces.Endpoint, Ratio: c.Telemetry.Traces.SampleRatio,
+		Tenant: c.Tenant, Environment: string(c.Environment), Headers: make(map[string]telemetry.Secret),
+	}
+	for name, s := range c.Telemetry.Traces.Headers {
+		t.Headers[name] = s
+	}
+	return t
 }
 
 // FxConfig is the section in the room's terms.

@@ -2,11 +2,15 @@ package config
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -30,14 +34,20 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 		want     []string
 	}{
 		"unknown key":       {"  overlap: 5m", "  overlapp: 5m", []string{"f.yaml:", "overlapp"}},
-		"not a number":      {"replicas: 1", "replicas: many", []string{"f.yaml:9", "replicas"}},
+		"not a number":      {"replicas: 1", "replicas: many", []string{"f.yaml:14", "replicas"}},
 		"bad duration":      {"interval: 15m", "interval: 15 minutes", []string{"f.yaml:", "interval"}},
 		"short interval":    {"interval: 15m", "interval: 1ms", []string{"f.yaml:2", `"poll.interval"`, "too short"}},
 		"pasted secret":     {"client_secret: env:SHOP_UK_SECRET", "client_secret: shpss_hunter2", []string{"f.yaml:", "client_secret", "env:NAME"}},
 		"unknown connector": {"connector: ecb", "connector: ebc", []string{"f.yaml:", `"connections.rates"`, "ebc"}},
 		"broken yaml":       {"kafka:", "kafka", []string{"f.yaml:"}},
-		"environment":       {"environment: test ", "environment: staging ", []string{"f.yaml:5", "environment", "staging"}},
+		"environment":       {"environment: test ", "environment: staging ", []string{"f.yaml:10", "environment", "staging"}},
 		"production host":   {`test_base_url: "http://127.0.0.1:9400"`, "", []string{"f.yaml:", "shop-uk", "test environment"}},
+		"push too short":    {"park_max: 1m", "park_max: 1ms", []string{"f.yaml:", `"push.park_max"`, "at least 1s"}},
+		"own interval":      {"    connector: ecb", "    connector: ecb\n    poll: {interval: 5ms}", []string{"f.yaml:", `"connections.rates.poll.interval"`, "too short"}},
+		"negative overlap":  {"overlap: 5m", "overlap: -5m", []string{"f.yaml:", `"poll"`, "negative"}},
+		"trace endpoint":    {"log_level: info", "traces: {endpoint: \"http://collector:4318\"}", []string{"f.yaml:", `"telemetry.traces"`, "https"}},
+		"trace ratio":       {"log_level: info", "traces: {sample_ratio: 5}", []string{"f.yaml:", `"telemetry.traces"`, "sample_ratio 5"}},
+		"trace secret":      {"log_level: info", "traces: {headers: {Authorization: hunter2}}", []string{"f.yaml:", `"telemetry.traces"`, "Authorization", "env:NAME"}},
 		"flapping":          {"resume_at: 4", "resume_at: 1", []string{"f.yaml:", "resume_at", "flaps"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,8 +71,50 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 	}
 }
 
-// TestSchema: the example is valid by the schema, a typo is not, and the generated file in
-// docs is this one.
+// off is a setting that is switched off in the example: "#" and a key, however far in; prose
+// has one blank after the "#".
+var off = regexp.MustCompile(`(?m)^#(\S|  )`)
+
+// switchedOn is the example with all that is switched off in it.
+func switchedOn(t *testing.T) string {
+	t.Helper()
+	text := off.ReplaceAllString(Example, "$1")
+	if text == Example {
+		t.Fatal("nothing is switched off in the example")
+	}
+	return text
+}
+
+// TestExampleShowsAllSections: what the schema knows at the top the example shows, and what is
+// switched off in it is right, too.
+func TestExampleShowsAllSections(t *testing.T) {
+	text := switchedOn(t)
+	c, err := Parse("example.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Tokens.Key == "" || c.Telemetry.Traces.Endpoint == "" || len(c.Catalog.Mappings) != 1 || c.Alert.Webhook.URL == "" {
+		t.Errorf("switched on: %+v %+v %+v %+v", c.Tokens, c.Telemetry, c.Catalog, c.Alert)
+	}
+	b, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct{ Properties map[string]any }
+	if err := json.Unmarshal(b, &schema); err != nil {
+		t.Fatal(err)
+	}
+	var shown map[string]any
+	if err := yaml.Unmarshal([]byte(text), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(schema.Properties)), slices.Sorted(maps.Keys(shown))); diff != "" {
+		t.Errorf("sections of the schema and of the example: %s", diff)
+	}
+}
+
+// TestSchema: the example is valid by the schema, also with all that is switched off in it, a
+// typo is not, and the generated file in docs is this one.
 func TestSchema(t *testing.T) {
 	b, err := Schema()
 	if err != nil {
@@ -93,6 +145,12 @@ func TestSchema(t *testing.T) {
 	}
 	if err := valid(Example); err != nil {
 		t.Errorf("the example: %v", err)
+	}
+	if err := valid(switchedOn(t)); err != nil {
+		t.Errorf("the example with all settings: %v", err)
+	}
+	if valid(strings.Replace(switchedOn(t), "env:OTLP_AUTHORIZATION", "hunter2", 1)) == nil {
+		t.Error("a pasted header is valid by the schema")
 	}
 	if valid(strings.Replace(Example, "overlap:", "overlapp:", 1)) == nil {
 		t.Error("a typo is valid by the schema")
