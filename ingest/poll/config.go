@@ -53,6 +53,14 @@ type Config struct {
 // maxRetryAfter bounds what a platform may wish for.
 const maxRetryAfter = 24 * time.Hour
 
+// Validate reports what is wrong with one plan.
+func (p Plan) Validate() error {
+	if p.Interval < 0 || p.Overlap < 0 || p.Settle < 0 {
+		return errors.New("interval, overlap and settle cannot be negative")
+	}
+	return nil
+}
+
 func (p Plan) or(q Plan) Plan {
 	return Plan{
 		Interval: cmp.Or(p.Interval, q.Interval), Overlap: cmp.Or(p.Overlap, q.Overlap),
@@ -82,11 +90,12 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Plans)) {
-		p := c.Plans[name]
-		wrong(p.Interval < 0 || p.Overlap < 0 || p.Settle < 0, "plans.%s: interval, overlap and settle cannot be negative", name)
+		err := c.Plans[name].Validate()
+		wrong(err != nil, "plans.%s: %w", name, err)
 	}
 	c = c.withDefaults()
-	wrong(c.Interval < 0 || c.Overlap < 0 || c.Settle < 0, "interval, overlap and settle cannot be negative")
+	err := c.Plan.Validate()
+	wrong(err != nil, "%w", err)
 	wrong(c.Concurrent < 1, "concurrent %d: at least 1", c.Concurrent)
 	wrong(c.ChunkRecords < 1, "chunk_records %d: at least 1", c.ChunkRecords)
 	wrong(c.ChunkBytes < 1, "chunk_bytes %d: at least 1", c.ChunkBytes)
