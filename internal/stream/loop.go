@@ -61,7 +61,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("room %s: %w", l.name, err)
 	}
-	if err := l.open(l.room.inputs, l.revoked, kgo.AdjustFetchOffsetsFn(l.assign), kgo.WithPools(new(buffers))); err != nil {
+	if err := l.open(l.room.inputs, l.revoked, kgo.AdjustFetchOffsetsFn(l.assign)); err != nil {
 		return fmt.Errorf("room %s: %w", l.name, err)
 	}
 	defer l.close()
@@ -216,8 +216,6 @@ type round struct {
 	busy, back map[string]map[int32]kgo.EpochOffset
 	stalled    bool
 	emitted    emission
-	// fetches hold the records, whose bytes the outputs may still use.
-	fetches kgo.Fetches
 }
 
 // handle handles what one poll brought: partitions side by side, each in order. Then it begins to
@@ -225,7 +223,7 @@ type round struct {
 func (l *Loop) handle(ctx context.Context, fetches kgo.Fetches) (*round, error) {
 	l.fetchPoint.Pass()
 	r := &round{
-		began: time.Now(), fetches: fetches, busy: make(map[string]map[int32]kgo.EpochOffset), back: make(map[string]map[int32]kgo.EpochOffset),
+		began: time.Now(), busy: make(map[string]map[int32]kgo.EpochOffset), back: make(map[string]map[int32]kgo.EpochOffset),
 	}
 	var mu sync.Mutex
 	wait := &patience{until: r.began.Add(stallAfter)}
@@ -270,7 +268,6 @@ func (l *Loop) finish(ctx context.Context, r *round) error {
 	if err := r.emitted.wait(); err != nil {
 		return fmt.Errorf("emitting: %w", err)
 	}
-	recycle(r.fetches)
 	l.Metrics.Outputs.WithLabelValues(l.name).Add(float64(r.emitted.n.Load()))
 	if commit := l.uncommitted(r.busy); len(commit) > 0 {
 		if l.commit(context.WithoutCancel(ctx), commit) == nil {

@@ -112,7 +112,7 @@ func TestOrder(t *testing.T) {
 	}
 	in := out[2].Value.(*event.OrderInput)
 	o := in.GetSnapshot()
-	if o.Lines[0].Resolution != mug || o.Lines[1].Resolution != nil || o.Lines[3].Resolution != nil {
+	if !o.Lines[0].Resolution.EqualVT(mug) || o.Lines[1].Resolution != nil || o.Lines[3].Resolution != nil {
 		t.Errorf("SKUs of the lines: %v", o.Lines)
 	}
 	if o.Connector != "shopify" || o.Account != "shop" {
