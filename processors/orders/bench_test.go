@@ -82,16 +82,16 @@ func BenchmarkPrepare(b *testing.B) {
 // BenchmarkJoin is the fold alone: of an order that is new, of one that changed, and of one
 // that was told again.
 func BenchmarkJoin(b *testing.B) {
-	first := join(nil, realistic(1), false)
+	first := join(nil, said{snapshot: realistic(1).GetSnapshot()}, true)
 	for _, c := range []struct {
 		name string
 		old  *event.Order
-		in   *event.OrderInput
-	}{{"new", nil, realistic(1)}, {"changed", first, paid(1)}, {"again", first, realistic(1)}} {
+		in   *event.Order
+	}{{"new", nil, realistic(1).GetSnapshot()}, {"changed", first, paid(1).GetSnapshot()}, {"again", first, realistic(1).GetSnapshot()}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if join(c.old, c.in, false) == nil && c.name != "again" {
+				if join(c.old, said{snapshot: c.in}, true) == nil && c.name != "again" {
 					b.Fatal("not joined")
 				}
 			}

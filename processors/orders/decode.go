@@ -19,8 +19,9 @@ type decoded struct {
 	origin      event.Origin
 	// Subtotal, discounts, shipping, tax and total.
 	subtotal, discounts, shipping, totalTax, total event.Money
-	lines                                          [2]*event.OrderLine
-	tax                                            decodedTax
+
+	lines [2]*event.OrderLine
+	tax   decodedTax
 }
 
 // decodedTax is the first tax of a list, and the list.
@@ -45,9 +46,10 @@ type decodedShipping struct {
 	tax   decodedTax
 }
 
+// decodedPersonal has one address: most orders are billed where they are shipped to.
 type decodedPersonal struct {
-	personal          event.PersonalData
-	shipping, billing decodedAddress
+	personal event.PersonalData
+	shipping decodedAddress
 }
 
 type decodedAddress struct {

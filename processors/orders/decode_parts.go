@@ -130,6 +130,7 @@ func (c *cursor) personal() *event.PersonalData {
 	outer := c.enter()
 	d := new(decodedPersonal)
 	p := &d.personal
+	var shipping string
 	for c.more() {
 		switch c.number() {
 		case 1<<3 | bytesType:
@@ -139,9 +140,19 @@ func (c *cursor) personal() *event.PersonalData {
 		case 3<<3 | bytesType:
 			p.Phone = c.text()
 		case 4<<3 | bytesType:
-			c.address(&p.Shipping, &d.shipping)
+			c.once(p.Shipping != nil)
+			p.Shipping = &d.shipping.address
+			shipping = c.address(&d.shipping)
 		case 5<<3 | bytesType:
-			c.address(&p.Billing, &d.billing)
+			c.once(p.Billing != nil)
+			if at := c.at; p.Shipping != nil && c.text() == shipping {
+				p.Billing = p.Shipping
+			} else {
+				c.at = at
+				b := new(decodedAddress)
+				p.Billing = &b.address
+				c.address(b)
+			}
 		default:
 			c.fail()
 		}
@@ -150,11 +161,11 @@ func (c *cursor) personal() *event.PersonalData {
 	return p
 }
 
-func (c *cursor) address(into **event.PostalAddress, room *decodedAddress) {
-	c.once(*into != nil)
+// address returns what it read, encoded.
+func (c *cursor) address(room *decodedAddress) string {
 	a := &room.address
-	*into = a
 	outer := c.enter()
+	from := c.at
 	for c.more() {
 		switch c.number() {
 		case 1<<3 | bytesType:
@@ -181,4 +192,5 @@ func (c *cursor) address(into **event.PostalAddress, room *decodedAddress) {
 		}
 	}
 	c.leave(outer)
+	return c.s[from:c.at]
 }

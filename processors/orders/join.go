@@ -12,17 +12,17 @@ import (
 // version is its own, to be set. Three independent joins make up the order: the newest
 // snapshot, the union of refunds, the oldest mapping of each line. Neither argument is
 // modified, except that with take a snapshot that wins is the order that is returned.
-func join(old *event.Order, in *event.OrderInput, take bool) *event.Order {
+func join(old *event.Order, in said, take bool) *event.Order {
 	j := joining{old: old, take: take}
-	switch v := in.Input.(type) {
-	case *event.OrderInput_Snapshot:
-		j.snapshot(v.Snapshot)
-	case *event.OrderInput_Refund:
-		j.identify(v.Refund.Connector, v.Refund.Account, v.Refund.OrderId)
-		j.refund(v.Refund)
-	case *event.OrderInput_LineResolved:
-		j.identify("", v.LineResolved.Account, v.LineResolved.OrderId)
-		j.resolution(v.LineResolved.ListingId, v.LineResolved.Resolution)
+	switch {
+	case in.snapshot != nil:
+		j.snapshot(in.snapshot)
+	case in.refund != nil:
+		j.identify(in.refund.Connector, in.refund.Account, in.refund.OrderId)
+		j.refund(in.refund)
+	case in.resolved != nil:
+		j.identify("", in.resolved.Account, in.resolved.OrderId)
+		j.resolution(in.resolved.ListingId, in.resolved.Resolution)
 	}
 	return j.result()
 }

@@ -50,49 +50,57 @@ const maxUnits = math.MaxInt32
 
 // prepared is one input, decoded, and what is named after it: it lives as long as its batch.
 type prepared struct {
-	in     event.OrderInput
-	oneof  event.OrderInput_Snapshot
+	said
 	keys   [1]stream.Key
-	taken  bool
 	moveID string
+	// taken: the snapshot has become an order.
+	taken bool
 }
 
-// decodeInput decodes. decode makes a snapshot that nobody else has.
-func (p *prepared) decodeInput(value []byte) error {
+// said is what an input says, one of three.
+type said struct {
+	snapshot *event.Order
+	refund   *event.Refund
+	resolved *event.LineResolved
+}
+
+// read decodes. A snapshot is nobody else's.
+func (s *said) read(value []byte) error {
 	if d := decode(value); d != nil {
 		// There is room for one: Apply sets it.
 		d.order.Version = &d.version
-		p.oneof.Snapshot = &d.order
-		p.in.Input = &p.oneof
+		*s = said{snapshot: &d.order}
 		return nil
 	}
-	if err := p.in.UnmarshalVT(value); err != nil {
+	in := new(event.OrderInput)
+	if err := in.UnmarshalVT(value); err != nil {
 		return fmt.Errorf("decoding an order input: %w: %w", connectors.ErrMalformed, err)
 	}
+	*s = said{in.GetSnapshot(), in.GetRefund(), in.GetLineResolved()}
 	return nil
 }
 
 // Prepare decodes.
 func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
 	p := new(prepared)
-	if err := p.decodeInput(rec.Value); err != nil {
+	if err := p.read(rec.Value); err != nil {
 		return stream.Input{}, err
 	}
 	var account, id string
-	switch v := p.in.Input.(type) {
-	case *event.OrderInput_Snapshot:
-		account, id = v.Snapshot.GetAccount(), v.Snapshot.GetId()
-		if err := checkSnapshot(v.Snapshot); err != nil {
+	switch {
+	case p.snapshot != nil:
+		account, id = p.snapshot.Account, p.snapshot.Id
+		if err := checkSnapshot(p.snapshot); err != nil {
 			return stream.Input{}, fmt.Errorf("order %s/%s: %w", account, id, err)
 		}
-	case *event.OrderInput_Refund:
-		account, id = v.Refund.GetAccount(), v.Refund.GetOrderId()
-		if err := checkRefund(v.Refund); err != nil {
-			return stream.Input{}, fmt.Errorf("refund %s of order %s/%s: %w", v.Refund.GetId(), account, id, err)
+	case p.refund != nil:
+		account, id = p.refund.Account, p.refund.OrderId
+		if err := checkRefund(p.refund); err != nil {
+			return stream.Input{}, fmt.Errorf("refund %s of order %s/%s: %w", p.refund.Id, account, id, err)
 		}
-	case *event.OrderInput_LineResolved:
-		account, id = v.LineResolved.GetAccount(), v.LineResolved.GetOrderId()
-		if err := checkResolution(v.LineResolved.GetResolution()); err != nil || v.LineResolved.Resolution == nil {
+	case p.resolved != nil:
+		account, id = p.resolved.Account, p.resolved.OrderId
+		if err := checkResolution(p.resolved.Resolution); err != nil || p.resolved.Resolution == nil {
 			return stream.Input{}, fmt.Errorf("SKU of a line of order %s/%s: no usable resolution: %w", account, id, connectors.ErrMalformed)
 		}
 	default:
@@ -155,18 +163,18 @@ func checkResolution(r *event.Resolution) error {
 func (r *Room) Apply(tx *stream.Tx, rec *stream.Record, in stream.Input) error {
 	p := in.Value.(*prepared)
 	if p.taken {
-		// The snapshot has become an entry of another state.
-		*p = prepared{keys: p.keys, moveID: p.moveID}
-		if err := p.decodeInput(rec.Value); err != nil {
+		// An order of another state, that was given up.
+		if err := p.read(rec.Value); err != nil {
 			return err
 		}
+		p.taken = false
 	}
 	old, _ := tx.Get(p.keys[0]).(*event.Order)
-	order := join(old, &p.in, true)
+	order := join(old, p.said, true)
 	if order == nil {
 		return nil
 	}
-	p.taken = true
+	p.taken = order == p.snapshot
 	v := tx.Version()
 	order.Version.Epoch, order.Version.Number = v.Epoch, v.Number
 	tx.Put(p.keys[0], order)
