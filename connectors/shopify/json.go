@@ -47,16 +47,18 @@ func newReaderString(s string) *reader {
 }
 
 // reset begins another document.
-func (r *reader) reset(s string) {
-	r.s, r.i, r.err, r.deep = s, 0, nil, 0
-	if !utf8.ValidString(s) {
-		r.fail("the document is not valid UTF-8")
-	}
-}
+func (r *reader) reset(s string) { r.s, r.i, r.err, r.deep = s, 0, nil, 0 }
+
+const notUTF8 = "the document is not valid UTF-8"
 
 func (r *reader) fail(format string, args ...any) {
 	if r.err != nil {
 		return
+	}
+	// The first thing to know of a broken document. Strings are checked one by one, and
+	// nothing else may hold more than ASCII.
+	if !utf8.ValidString(r.s) {
+		r.i, r.deep, format, args = 0, 0, notUTF8, nil
 	}
 	r.err = fmt.Errorf("%w: at %s (byte %d): %s", connectors.ErrMalformed, r.where(), r.i, fmt.Sprintf(format, args...))
 	r.i = len(r.s)
@@ -430,38 +432,52 @@ func run(s string, i int) int {
 	return i
 }
 
-// scan finds the end of a string; escaped says that its text has to be decoded. Eight bytes
-// are looked at together: most of a document is strings, and most of them are plain.
-func (r *reader) scan() (text string, escaped bool) {
+// plain passes over the bytes of a string from i on that are just text, eight at a time:
+// most of a document is strings, and most of them are plain. It stops at a quote, a
+// backslash, a control character, a byte that is not ASCII, or near the end.
+func plain(s string, i int) int {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080
 	)
-	s := r.s
-	from := r.i + 1
-	i := from
-	for i < len(s) {
-		for len(s)-i >= 8 {
-			b := s[i : i+8]
-			x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-				uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-			quote, slash := x^('"'*ones), x^('\\'*ones)
-			// The lowest bit that is set stands in the first byte that is a quote, a
-			// backslash or a control character.
-			special := ((quote-ones)&^quote | (slash-ones)&^slash | (x-' '*ones)&^x) & highs
-			if special != 0 {
-				i += bits.TrailingZeros64(special) / 8
-				break
-			}
-			i += 8
+	for len(s)-i >= 8 {
+		b := s[i : i+8]
+		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		// The high bit of a byte is set where one of these stands. A borrow can set it in
+		// bytes behind the first of them, which is all that is looked for.
+		quote, slash := x^('"'*ones), x^('\\'*ones)
+		if stop := ((quote - ones) | (slash - ones) | (x - ' '*ones) | x) & highs; stop != 0 {
+			return i + bits.TrailingZeros64(stop)/8
 		}
-		if i >= len(s) {
-			break
-		}
+		i += 8
+	}
+	return i
+}
+
+// scan finds the end of a string; escaped says that its text has to be decoded.
+func (r *reader) scan() (text string, escaped bool) {
+	s, from := r.s, r.i+1
+	i := plain(s, from)
+	if i < len(s) && s[i] == '"' {
+		r.i = i + 1
+		return s[from:i], false
+	}
+	return r.scanRest(from, i)
+}
+
+// scanRest is scan from i on, for a string that begins at from and is more than plain text.
+func (r *reader) scanRest(from, i int) (text string, escaped bool) {
+	s, foreign := r.s, false
+	for ; i < len(s); i = plain(s, i) {
 		switch c := s[i]; {
 		case c == '"':
+			if text = s[from:i]; foreign && !utf8.ValidString(text) {
+				r.fail(notUTF8)
+				return "", false
+			}
 			r.i = i + 1
-			return s[from:i], escaped
+			return text, escaped
 		case c == '\\':
 			escaped = true
 			n := escape(s[i:])
@@ -476,6 +492,7 @@ func (r *reader) scan() (text string, escaped bool) {
 			r.fail("a control character in a string")
 			return "", false
 		default:
+			foreign = foreign || c >= utf8.RuneSelf
 			i++
 		}
 	}

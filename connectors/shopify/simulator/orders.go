@@ -198,9 +198,10 @@ func (s *Simulator) place(spec *OrderSpec) (*order, []*delivery, error) {
 }
 
 func (s *Simulator) newLines(o *order, specs []LineSpec) ([]*line, error) {
-	lines := make([]*line, 0, len(specs))
+	lines, room := make([]*line, 0, len(specs)), make([]line, len(specs))
 	for i, ls := range specs {
-		l := &line{id: s.id(), sku: ls.SKU, title: ls.Title, quantity: ls.Quantity, current: ls.Quantity}
+		l := &room[i]
+		*l = line{id: s.id(), sku: ls.SKU, title: ls.Title, quantity: ls.Quantity, current: ls.Quantity}
 		if ls.Quantity < 1 {
 			return nil, fmt.Errorf("line %d: quantity %d", i+1, ls.Quantity)
 		}
@@ -217,11 +218,10 @@ func (s *Simulator) newLines(o *order, specs []LineSpec) ([]*line, error) {
 			}
 		}
 		if ls.Price != "" && ls.Price != l.price.text {
-			d, err := money.ParseDecimal(ls.Price)
-			if err != nil {
+			var err error
+			if l.price, err = s.price(ls.Price); err != nil {
 				return nil, fmt.Errorf("line %d: %w", i+1, err)
 			}
-			l.price = decimal{ls.Price, d}
 		}
 		if l.price.value == nil {
 			return nil, fmt.Errorf("line %d: a custom line needs a price", i+1)
@@ -234,6 +234,25 @@ func (s *Simulator) newLines(o *order, specs []LineSpec) ([]*line, error) {
 		lines = append(lines, l)
 	}
 	return lines, nil
+}
+
+// maxPrices bounds the prices that are remembered.
+const maxPrices = 1 << 14
+
+// price reads a price. A shop has many lines and few prices: equal ones are kept once.
+func (s *Simulator) price(text string) (decimal, error) {
+	if d, ok := s.prices[text]; ok {
+		return d, nil
+	}
+	v, err := money.ParseDecimal(text)
+	if err != nil {
+		return decimal{}, err
+	}
+	d := decimal{text, v}
+	if len(s.prices) < maxPrices {
+		s.prices[text] = d
+	}
+	return d, nil
 }
 
 func (s *Simulator) taxLine(o *order, l *line) error {

@@ -31,6 +31,7 @@ type Simulator struct {
 	products []*product
 	variants map[int64]*variant
 	items    map[int64]*variant // by inventory item
+	prices   map[string]decimal // of lines, by their text
 	byUpdate changelog[*order]
 	byChange changelog[*product]
 	parts    map[int64]any // refunds and fulfilments by id
@@ -82,7 +83,7 @@ func New(cfg Config) *Simulator {
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x5307)),
 		nextID: 5_000_000_000_000, number: 1000,
 		orders: map[int64]*order{}, variants: map[int64]*variant{}, items: map[int64]*variant{},
-		parts: map[int64]any{}, plans: map[string]*plan{},
+		prices: map[string]decimal{}, parts: map[int64]any{}, plans: map[string]*plan{},
 	}
 	s.byUpdate.seqOf = func(o *order) uint64 { return o.seq }
 	s.byChange.seqOf = func(p *product) uint64 { return p.seq }
