@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -58,8 +60,8 @@ func (c TraceConfig) Validate() error {
 	if !(c.Ratio >= 0 && c.Ratio <= 1) {
 		errs = append(errs, fmt.Errorf("sample_ratio %g: use 0 (none) to 1 (all)", c.Ratio))
 	}
-	for name, s := range c.Headers {
-		if v, ok := s.(interface{ Validate() error }); ok {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		if v, ok := c.Headers[name].(interface{ Validate() error }); ok {
 			if err := v.Validate(); err != nil {
 				errs = append(errs, fmt.Errorf("headers: %s: %w", name, err))
 			}

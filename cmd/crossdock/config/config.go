@@ -442,12 +442,15 @@ func (c *Config) Validate() error {
 	bad("clickhouse", c.ClickHouseConfig().Validate())
 	bad("alert", c.AlertConfig().Validate())
 	bad("fx", c.FxConfig().Validate())
-	for key, d := range map[string]struct{ value, least time.Duration }{
-		"increase_delay": {c.Push.Delay, 0}, "stale_patience": {c.Push.Patience, 0}, "park_max": {c.Push.ParkMax, time.Second},
-		"reauthorise_every": {c.Push.Owner, time.Second}, "call_timeout": {c.Push.Call, time.Second},
+	for _, d := range []struct {
+		key          string
+		value, least time.Duration
+	}{
+		{"increase_delay", c.Push.Delay, 0}, {"stale_patience", c.Push.Patience, 0}, {"park_max", c.Push.ParkMax, time.Second},
+		{"reauthorise_every", c.Push.Owner, time.Second}, {"call_timeout", c.Push.Call, time.Second},
 	} {
 		if d.value < d.least {
-			bad("push."+key, fmt.Errorf("%s is too short: at least %s", d.value, d.least))
+			bad("push."+d.key, fmt.Errorf("%s is too short: at least %s", d.value, d.least))
 		}
 	}
 	bad("telemetry.traces", c.TraceConfig().Validate())
