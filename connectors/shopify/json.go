@@ -168,6 +168,24 @@ func (r *reader) next() (key string, ok bool) {
 		return "", false
 	}
 	top := &r.path[r.deep-1]
+	// The way of nearly all members: no white space, and a key that is plain text.
+	s, i := r.s, r.i
+	if top.count > 0 && i < len(s) && s[i] == ',' {
+		i++
+	}
+	if (top.count == 0 || i > r.i) && i < len(s) && s[i] == '"' {
+		if end := plain(s, i+1); len(s)-end >= 2 && s[end] == '"' && s[end+1] == ':' {
+			top.from, top.to = i+1, end
+			top.count++
+			r.i = end + 2
+			return s[i+1 : end], true
+		}
+	}
+	return r.nextOdd(top)
+}
+
+// nextOdd is next for every member, end and mistake.
+func (r *reader) nextOdd(top *step) (key string, ok bool) {
 	c := r.peek()
 	switch {
 	case c == '}':
@@ -246,6 +264,12 @@ func (r *reader) end() {
 
 // str reads a string; null is "".
 func (r *reader) str() string {
+	if s, i := r.s, r.i; i < len(s) && s[i] == '"' { // mostly, and plain
+		if end := plain(s, i+1); end < len(s) && s[end] == '"' {
+			r.i = end + 1
+			return s[i+1 : end]
+		}
+	}
 	switch r.peek() {
 	case '"':
 		return r.quoted()
@@ -335,6 +359,10 @@ func (r *reader) raw() string {
 func (r *reader) skip() {
 	switch c := r.peek(); {
 	case c == '"':
+		if end := plain(r.s, r.i+1); end < len(r.s) && r.s[end] == '"' {
+			r.i = end + 1
+			return
+		}
 		r.scan()
 	case c == '{':
 		r.skipList('}', true)
@@ -368,17 +396,8 @@ func (r *reader) skipList(end byte, keys bool) {
 		return
 	}
 	for r.err == nil {
-		if keys {
-			if r.peek() != '"' {
-				r.unexpected("a key")
-				return
-			}
-			r.scan()
-			if r.peek() != ':' {
-				r.unexpected("a colon")
-				return
-			}
-			r.i++
+		if keys && !r.skipKey() {
+			return
 		}
 		r.skip()
 		switch r.peek() {
@@ -392,6 +411,27 @@ func (r *reader) skipList(end byte, keys bool) {
 			r.unexpected("a comma or the end")
 		}
 	}
+}
+
+// skipKey passes over a key and its colon.
+func (r *reader) skipKey() bool {
+	if s, i := r.s, r.i; i < len(s) && s[i] == '"' { // mostly, and plain
+		if end := plain(s, i+1); len(s)-end >= 2 && s[end] == '"' && s[end+1] == ':' {
+			r.i = end + 2
+			return true
+		}
+	}
+	if r.peek() != '"' {
+		r.unexpected("a key")
+		return false
+	}
+	r.scan()
+	if r.peek() != ':' {
+		r.unexpected("a colon")
+		return false
+	}
+	r.i++
+	return true
 }
 
 // digits reads a number by the grammar of RFC 8259.
