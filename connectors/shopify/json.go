@@ -304,9 +304,18 @@ func (r *reader) integer() int64 {
 	return v
 }
 
+// maxID is how many digits an id has at most: it is a number of 64 bits.
+const maxID = 19
+
 // id reads an identifier as decimal text: a number, digits in a string, or the end of a
 // global id such as "gid://shopify/Order/450789469". null is "".
 func (r *reader) id() string {
+	if s, i := r.s, r.i; i < len(s) && s[i]-'1' <= 8 { // mostly, a plain number
+		if end := run(s, i); end-i <= maxID && end < len(s) && (s[end] == ',' || s[end] == '}') {
+			r.i = end
+			return s[i:end]
+		}
+	}
 	text := r.number()
 	if i := strings.LastIndexByte(text, '/'); i >= 0 && strings.HasPrefix(text, "gid://") {
 		text = text[i+1:]
@@ -315,7 +324,7 @@ func (r *reader) id() string {
 	} else if text == "" {
 		return ""
 	}
-	if len(text) == 0 || len(text) > 19 {
+	if len(text) == 0 || len(text) > maxID {
 		r.fail("%q is not an id", clip(text))
 		return ""
 	}

@@ -13,7 +13,8 @@ import (
 // touched again. A piece lives as long as anything that was cut from it, so that a fact
 // which is kept for long keeps up to a piece of each kind with it.
 type store struct {
-	text   strings.Builder
+	text   []byte
+	used   int // of text
 	orders slab[orderBlock]
 	lines  slab[lineBlock]
 	ships  slab[event.ShippingLine]
@@ -30,32 +31,33 @@ func (m *store) keep(s string) string {
 	if s == "" {
 		return ""
 	}
-	if m.text.Cap()-m.text.Len() < len(s) {
+	if len(m.text)-m.used < len(s) {
 		if len(s) > textPiece/4 {
 			return strings.Clone(s)
 		}
-		m.text.Reset()
-		m.text.Grow(textPiece)
+		m.text, m.used = make([]byte, textPiece), 0
 	}
-	from := m.text.Len()
-	m.text.WriteString(s)
-	return m.text.String()[from:]
+	b := m.text[m.used:][:len(s)]
+	m.used += copy(b, s)
+	return view(b)
 }
 
 // slab hands out zero values that are allocated together.
-type slab[T any] struct{ free []T }
+type slab[T any] struct {
+	piece []T
+	used  int
+}
 
 // slabPiece is about how many bytes a slab allocates at once.
 const slabPiece = 8 << 10
 
 func (s *slab[T]) take() *T {
-	if len(s.free) == 0 {
+	if s.used == len(s.piece) {
 		var zero T
-		s.free = make([]T, max(1, slabPiece/unsafe.Sizeof(zero)))
+		s.piece, s.used = make([]T, max(1, slabPiece/unsafe.Sizeof(zero))), 0
 	}
-	v := &s.free[0]
-	s.free = s.free[1:]
-	return v
+	s.used++
+	return &s.piece[s.used-1]
 }
 
 // orderBlock is an order with what every order has. Its lists are for the usual order; a
@@ -84,8 +86,8 @@ type placeBlock struct {
 	street  [2]string
 }
 
-// view is the document as a string without a copy. It holds while the bytes do: until
-// Translate returns. What is kept of it is copied by keep.
-func view(body []byte) string {
-	return unsafe.String(unsafe.SliceData(body), len(body)) //nolint:gosec // nobody writes to a record while it is translated, and no fact refers to it
+// view is bytes as a string, without a copy. It holds while nobody writes to them: of a
+// document, until Translate returns (what is kept of it is copied by keep).
+func view(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody writes to a record while it is translated, nor to text that was kept
 }
