@@ -192,7 +192,7 @@ func (t *Tracer) Shutdown(ctx context.Context) error {
 // chosen by a caller.
 func (t *Tracer) chance() bool {
 	ratio := math.Float64frombits(t.ratio.Load())
-	return ratio >= 1 || rand.Float64() < ratio
+	return ratio >= 1 || rand.Float64() < ratio //nolint:gosec // which traces are recorded is no secret
 }
 
 // sampler follows the parent; a new trace is up to chance, unless it collects others.

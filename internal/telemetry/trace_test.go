@@ -357,7 +357,7 @@ func TestTraceConfig(t *testing.T) {
 	}
 }
 
-type invalid struct{ secret }
+type invalid struct{}
 
 func (invalid) Resolve() (string, error) { return "", errors.New("none") }
 func (invalid) Validate() error          { return errors.New("no reference") }

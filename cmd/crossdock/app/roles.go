@@ -345,7 +345,7 @@ func startAlert(a *App, _ context.Context) (func(context.Context) error, error) 
 		return nil, err
 	}
 	a.alert = w
-	loop, err := stream.NewWriterLoop("alert", w.Topics(), w, stream.WriterConfig{MaxAge: time.Second}, a.deps())
+	loop, err := stream.NewWriterLoop("alert", w.Topics(), w, stream.WriterConfig{MaxAge: 250 * time.Millisecond}, a.deps())
 	if err != nil {
 		return nil, err
 	}
