@@ -17,6 +17,7 @@ import (
 var version = "dev"
 
 func main() {
+	fitMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()

@@ -90,7 +90,7 @@ func (c Config) Options(log *slog.Logger) ([]kgo.Opt, error) {
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.ProducerLinger(2 * time.Millisecond),
 		kgo.MaxBufferedRecords(200_000),
-		kgo.MaxBufferedBytes(128 << 20),
+		kgo.MaxBufferedBytes(64 << 20),
 		kgo.ProducerBatchMaxBytes(maxMessageBytes),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}

@@ -58,6 +58,15 @@ func (b *batch) begin(s *session, records []*Record) {
 	b.prep = b.prep[:len(records)]
 }
 
+// end lets go of what only the handling needed, so that a quiet partition does not keep it.
+func (b *batch) end() {
+	clear(b.prep)
+	clear(b.slots)
+	clear(b.fill)
+	clear(b.missing)
+	b.records, b.tx = nil, Tx{}
+}
+
 // again forgets what an attempt that was not applied has left behind.
 func (b *batch) again() {
 	for _, c := range b.changes {

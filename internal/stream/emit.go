@@ -92,6 +92,7 @@ func (l *Loop) emit(ctx context.Context, h *handled, e *emission) error {
 	for _, r := range all {
 		l.client.Client.Produce(ctx, r, e.done)
 	}
+	clear(h.outs)
 	return nil
 }
 

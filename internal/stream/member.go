@@ -38,7 +38,7 @@ type GroupConfig struct {
 	NewProtocol      bool
 	SessionTimeout   time.Duration
 	RebalanceTimeout time.Duration
-	// MaxPoll bounds the records handled between two commits.
+	// MaxPoll bounds the records of one round; two rounds are handled between two commits.
 	MaxPoll int
 	// Gather waits this long for gatherBytes of records, so that batches are larger and what
 	// replaces each other within them is emitted once; 0 = take what is there.
@@ -96,8 +96,10 @@ func (m *member) open(inputs []schemas.Topic, revoked func(map[string][]int32), 
 		kgo.SessionTimeout(g.SessionTimeout),
 		kgo.RebalanceTimeout(g.RebalanceTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, g.SessionTimeout/4)),
-		kgo.FetchMaxBytes(16 << 20),
-		kgo.FetchMaxPartitionBytes(4 << 20),
+		// Compressed; in memory it is several times as much, three times over: fetched ahead,
+		// being handled, being acknowledged.
+		kgo.FetchMaxBytes(4 << 20),
+		kgo.FetchMaxPartitionBytes(1 << 20),
 		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.OnPartitionsRevoked(gone),
 		kgo.OnPartitionsLost(gone),

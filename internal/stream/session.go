@@ -136,6 +136,7 @@ func (s *session) handle(ctx context.Context, records []*Record) (handled, error
 			return handled{}, err
 		case answer.applied:
 			s.next = records[len(records)-1].Offset + 1
+			b.end()
 			return b.handled, nil
 		case answer.watermark < s.base:
 			s.next = records[0].Offset

@@ -148,7 +148,12 @@ func (r *runner) profiled(name string, f func() error) error {
 	}
 	err = f()
 	pprof.StopCPUProfile()
-	return errors.Join(err, file.Close())
+	heap, herr := os.Create(filepath.Join(r.Profile, name+".heap.pprof"))
+	if herr != nil {
+		return errors.Join(err, file.Close(), herr)
+	}
+	// As of the last collection while it ran.
+	return errors.Join(err, file.Close(), pprof.Lookup("heap").WriteTo(heap, 0), heap.Close())
 }
 
 func ratio(a, b float64) float64 {
