@@ -104,6 +104,9 @@ type translation struct {
 	// open counts connections that said "there is more" minus the pages that followed.
 	open int
 
+	// The last address, and how it stands in the document.
+	place     *event.PostalAddress
+	placeText string
 	// The last tax rate, as text and in millionths.
 	rateText string
 	ratePpm  int64
@@ -122,7 +125,7 @@ func (t *translation) begin(tr *translator, rec *connectors.Record) {
 
 // end forgets the document; the lists keep their room.
 func (t *translation) end() {
-	t.r.s = ""
+	t.r.s, t.place, t.placeText = "", nil, ""
 	clear(t.fulfilled)
 	t.current, t.fulfilled, t.allocated = t.current[:0], t.fulfilled[:0], t.allocated[:0]
 }

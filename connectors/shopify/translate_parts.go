@@ -484,8 +484,36 @@ func (r *reader) customer() (id, first, last string) {
 	return id, first, last
 }
 
-// address reads an address; nil when there is none.
+// address reads an address; nil when there is none. Most orders go to where the bill goes:
+// the second address is then the first, letter for letter, and not read again.
 func (t *translation) address() *event.PostalAddress {
+	r := t.r
+	r.peek()
+	from := r.i
+	if t.place != nil && strings.HasPrefix(r.s[from:], t.placeText) {
+		r.i += len(t.placeText)
+		return t.samePlace()
+	}
+	a := t.readAddress()
+	if a != nil && r.err == nil {
+		t.place, t.placeText = a, r.s[from:r.i]
+	}
+	return a
+}
+
+// samePlace is the place before as a message of its own.
+func (t *translation) samePlace() *event.PostalAddress {
+	block := t.places.take()
+	a := &block.address
+	a.Name, a.Company, a.Phone = t.place.Name, t.place.Company, t.place.Phone
+	a.City, a.Region, a.Postcode, a.Country = t.place.City, t.place.Region, t.place.Postcode, t.place.Country
+	if len(t.place.Street) > 0 {
+		a.Street = append(block.street[:0], t.place.Street...)
+	}
+	return a
+}
+
+func (t *translation) readAddress() *event.PostalAddress {
 	r := t.r
 	if !r.object() {
 		return nil

@@ -16,14 +16,14 @@ const idSize = 16
 
 // build makes the outputs of a record's facts. An event id is computed before the origin is
 // filled in: it must not depend on the way a fact came.
-func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
+func (w *work) build(s Source, f *connectors.Facts, d *desk) error {
 	n := len(f.Orders) + len(f.Refunds) + len(f.Products) + len(f.Deleted) + len(f.Observations) +
 		2*len(f.Adjustments) + len(f.Returns) + len(f.Rates)
-	w.outs, w.ids, w.buf = w.out[:0], w.id[:0], buf
+	w.outs, w.ids, w.desk = w.out[:0], w.id[:0], d
 	if n > 1 {
 		w.outs, w.ids = make([]stream.Output, 0, n), make([]byte, 0, n*idSize)
 	}
-	defer func() { w.buf = nil }()
+	defer func() { w.desk = nil }()
 	for _, o := range f.Orders {
 		if err := w.order(s, o); err != nil {
 			return err
@@ -35,7 +35,7 @@ func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 		}
 		r.Connector, r.Account, r.Origin = s.Connector, s.Account, nil
 		in := &event.OrderInput{Input: &event.OrderInput_Refund{Refund: r}}
-		if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, r.OrderId)}, in); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: w.desk.key(s.Account, r.OrderId)}, in); err != nil {
 			return err
 		}
 		in.EventId, r.Origin = w.lastID(), &w.origin
@@ -46,7 +46,7 @@ func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 		}
 		p.Connector, p.Account, p.Origin = s.Connector, s.Account, nil
 		in := &event.CatalogInput{Input: &event.CatalogInput_Product{Product: p}}
-		if err := w.emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, p.Id)}, in); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.CatalogIn, Key: w.desk.key(s.Account, p.Id)}, in); err != nil {
 			return err
 		}
 		in.EventId, p.Origin = w.lastID(), &w.origin
@@ -57,7 +57,7 @@ func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 		}
 		d.Connector, d.Account = s.Connector, s.Account
 		in := &event.CatalogInput{Input: &event.CatalogInput_ProductDeleted{ProductDeleted: d}}
-		if err := w.emit(stream.Output{Topic: schemas.CatalogIn, Key: key(s.Account, d.Id)}, in); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.CatalogIn, Key: w.desk.key(s.Account, d.Id)}, in); err != nil {
 			return err
 		}
 		in.EventId = w.lastID()
@@ -72,7 +72,7 @@ func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 			return missing("a return", "id")
 		}
 		r.Account, r.Origin = s.Account, nil
-		if err := w.emit(stream.Output{Topic: schemas.StockReturns, Key: key(s.Account, r.Id)}, r); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.StockReturns, Key: w.desk.key(s.Account, r.Id)}, r); err != nil {
 			return err
 		}
 		r.Origin = &w.origin
@@ -82,7 +82,7 @@ func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 			return missing("a shown quantity", "stock id")
 		}
 		o.Connector, o.Account, o.Origin = s.Connector, s.Account, nil
-		if err := w.emit(stream.Output{Topic: schemas.InventoryObserved, Key: key(s.Account, o.StockId)}, o); err != nil {
+		if err := w.emit(stream.Output{Topic: schemas.InventoryObserved, Key: w.desk.key(s.Account, o.StockId)}, o); err != nil {
 			return err
 		}
 		o.Origin = &w.origin
@@ -93,7 +93,7 @@ func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 		}
 		d.Origin = nil
 		in := &event.FxInput{Input: &event.FxInput_Rates{Rates: d}}
-		out := stream.Output{Topic: schemas.FxIn, Key: key(d.Source, d.Date), Partition: stream.Everywhere, ByPartition: true}
+		out := stream.Output{Topic: schemas.FxIn, Key: w.desk.key(d.Source, d.Date), Partition: stream.Everywhere, ByPartition: true}
 		if err := w.emit(out, in); err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (w *work) build(s Source, f *connectors.Facts, buf *[]byte) error {
 
 // emit adds a fact: identified by what it says, sent as value.
 func (w *work) emit(o stream.Output, says stream.Message) error {
-	id, err := eventID(w.buf, o.Topic.Name, says)
+	id, err := eventID(&w.desk.buf, o.Topic.Name, says)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (w *work) order(s Source, o *event.Order) error {
 		in = new(orderInput)
 	}
 	in.snapshot.Snapshot, in.input.Input = o, &in.snapshot
-	if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: key(s.Account, o.Id)}, &in.input); err != nil {
+	if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: w.desk.key(s.Account, o.Id)}, &in.input); err != nil {
 		return err
 	}
 	in.input.EventId, o.Origin = w.lastID(), &w.origin
@@ -162,7 +162,7 @@ func (w *work) adjustment(s Source, a *event.Adjustment) error {
 		return err
 	}
 	move.EventId = w.lastID()
-	if err := w.emit(stream.Output{Topic: schemas.StockAdjustments, Key: key(s.Account, a.Id)}, a); err != nil {
+	if err := w.emit(stream.Output{Topic: schemas.StockAdjustments, Key: w.desk.key(s.Account, a.Id)}, a); err != nil {
 		return err
 	}
 	a.Origin = &w.origin

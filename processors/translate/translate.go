@@ -93,49 +93,6 @@ func (*Room) Inputs() []schemas.Topic {
 // Tables is empty: the room keeps dedup marks only.
 func (*Room) Tables() []*stream.Table { return nil }
 
-// work is one record, translated: all but the SKUs, which only Apply may look up. It has
-// room for the one order that most records are, so that an order needs no more than this.
-type work struct {
-	outs   []stream.Output
-	orders []*event.Order
-	origin event.Origin
-
-	out   [1]stream.Output
-	only  [1]*event.Order
-	first orderInput
-	ids   []byte
-	id    [idSize]byte
-	buf   *[]byte // while it is built
-}
-
-// orderInput is an order with its wrapping.
-type orderInput struct {
-	input    event.OrderInput
-	snapshot event.OrderInput_Snapshot
-}
-
-// desk is what one translation at a time needs.
-type desk struct {
-	record connectors.Record
-	// buf is room for encodings.
-	buf []byte
-	// works are allocated several at once; each is handed out once.
-	works []work
-}
-
-// workPiece is how many works are allocated at once.
-const workPiece = 8
-
-func (d *desk) work() *work {
-	if len(d.works) == 0 {
-		d.works = make([]work, workPiece)
-	}
-	w := &d.works[0]
-	d.works = d.works[1:]
-	w.orders = w.only[:0]
-	return w
-}
-
 // Prepare translates. It is where the time goes, and runs on all cores.
 func (room *Room) Prepare(r *stream.Record) (stream.Input, error) {
 	subject, ok := room.subjects[r.Topic.Name]
@@ -143,16 +100,18 @@ func (room *Room) Prepare(r *stream.Record) (stream.Input, error) {
 		return stream.Input{}, fmt.Errorf("topic %s is none that can be translated: %w", r.Topic.Name, connectors.ErrUnsupported)
 	}
 	h := headersOf(r)
-	src, ok := room.sources[Source{string(h.connector), string(h.account)}]
-	if !ok {
-		return stream.Input{}, fmt.Errorf("no connection %q of connector %q is configured: add it and redrive: %w",
-			h.account, h.connector, connectors.ErrUnsupported)
-	}
 	d, ok := room.spare.Get().(*desk)
 	if !ok {
-		d = &desk{buf: make([]byte, 0, 8<<10)}
+		d = newDesk()
 	}
 	defer room.spare.Put(d)
+	src := &d.source
+	if src.translator == nil || src.Connector != string(h.connector) || src.Account != string(h.account) {
+		if *src, ok = room.sources[Source{string(h.connector), string(h.account)}]; !ok {
+			return stream.Input{}, fmt.Errorf("no connection %q of connector %q is configured: add it and redrive: %w",
+				h.account, h.connector, connectors.ErrUnsupported)
+		}
+	}
 	w := d.work()
 	if err := h.origin(&w.origin, r, src.Source); err != nil {
 		return stream.Input{}, err
@@ -170,7 +129,7 @@ func (room *Room) Prepare(r *stream.Record) (stream.Input, error) {
 	if err != nil {
 		return stream.Input{}, fmt.Errorf("translating %s %s of %s/%s: %w", h.format, h.object, src.Connector, src.Account, err)
 	}
-	if err := w.build(src.Source, &facts, &d.buf); err != nil {
+	if err := w.build(src.Source, &facts, d); err != nil {
 		return stream.Input{}, fmt.Errorf("facts of %s %s of %s/%s: %w", h.format, h.object, src.Connector, src.Account, err)
 	}
 	return stream.Input{Value: w}, nil

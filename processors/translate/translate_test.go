@@ -234,6 +234,7 @@ func TestRefused(t *testing.T) {
 		{"unknown account", without(schemas.HeaderAccount, "other"), "unsupported"},
 		{"unknown connector", without(schemas.HeaderConnector, "ebay"), "unsupported"},
 		{"unknown format", without(schemas.HeaderFormat, "v99"), "unsupported"},
+		{"no headers", stream.Record{Key: good.Key, Value: good.Value, TimestampMs: good.TimestampMs}, "unsupported"},
 		{"no time", without(schemas.HeaderSourceTime, "noon"), "malformed"},
 		{"broken", record("poll", []byte("{")), "malformed"},
 		{"order without id", raw(t, "poll", connectors.Facts{Orders: []*event.Order{{UpdatedMs: 1}}}), "malformed"},
