@@ -2,6 +2,8 @@ package shopify
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,15 +32,19 @@ type auth struct {
 	// did not take it yet; it must not be used and must not be lost.
 	held    *tokens
 	unsaved bool
+	// refused is the configured refresh token that Shopify refused while there was another.
+	refused string
 }
 
 // tokens is what the store keeps, with the pair before it: should an answer turn out to be
 // wrong, an operator still finds the last pair that worked.
 type tokens struct {
-	Access   string    `json:"access"`
-	Refresh  string    `json:"refresh,omitempty"`
-	Expires  time.Time `json:"expires"`
-	Previous *tokens   `json:"previous,omitempty"`
+	Access  string    `json:"access"`
+	Refresh string    `json:"refresh,omitempty"`
+	Expires time.Time `json:"expires"`
+	// Begun is the fingerprint of the configured refresh token that the chain began with.
+	Begun    string  `json:"begun,omitempty"`
+	Previous *tokens `json:"previous,omitempty"`
 }
 
 // Lifetimes that are assumed when an answer tells none, and how long before its end a token
@@ -81,14 +87,18 @@ func (a *auth) token(ctx context.Context, stale string) (string, error) {
 			return "", err
 		}
 		// Another process may have refreshed while we waited.
-		if a.held = stored; a.good(stored, stale) {
-			return stored.Access, nil
+		a.held = stored
+		fresh, err := a.begin(ctx, stored)
+		if err == nil && fresh == nil {
+			if a.good(stored, stale) {
+				return stored.Access, nil
+			}
+			fresh, err = a.refresh(ctx, stored)
 		}
-		if a.held, err = a.refresh(ctx, stored); err != nil {
-			a.held = stored
+		if err != nil {
 			return "", err
 		}
-		a.unsaved = true
+		a.held, a.unsaved = fresh, true
 	}
 	if err := a.save(ctx, a.held); err != nil {
 		return "", err
@@ -128,20 +138,80 @@ func (a *auth) save(ctx context.Context, t *tokens) error {
 	return nil
 }
 
-// refresh asks Shopify for a new token.
+// begin starts a new chain when the configured refresh token is not the one that the stored
+// chain began with: the shop was authorised again. It is nil when there is nothing to begin,
+// or when Shopify refuses the configured one: then the stored chain is the newer one, begun
+// by a process that has the newer configuration.
+func (a *auth) begin(ctx context.Context, stored *tokens) (*tokens, error) {
+	if a.cfg.Auth != AuthOfflineToken || stored == nil || stored.Begun == "" {
+		return nil, nil
+	}
+	text, err := a.configured()
+	if err != nil || fingerprint(text) == stored.Begun {
+		return nil, nil //nolint:nilerr // a chain that has begun needs no configured token any more
+	}
+	fresh, err := a.first(ctx, stored, text)
+	if errors.Is(err, connectors.ErrNeedsAuthorisation) {
+		return nil, nil
+	}
+	return fresh, err
+}
+
+// refresh goes on with the stored chain. The configured refresh token begins one when there
+// is none, or when Shopify refuses the stored one.
 func (a *auth) refresh(ctx context.Context, old *tokens) (*tokens, error) {
+	if a.cfg.Auth != AuthOfflineToken {
+		return a.redeem(ctx, old, "")
+	}
+	text, missing := a.configured()
+	if old == nil || old.Refresh == "" {
+		if missing != nil {
+			return nil, missing
+		}
+		return a.first(ctx, old, text)
+	}
+	fresh, err := a.redeem(ctx, old, old.Refresh)
+	if err == nil {
+		if fresh.Begun = old.Begun; fresh.Begun == "" && missing == nil { // stored by an older release
+			fresh.Begun = fingerprint(text)
+		}
+		return fresh, nil
+	}
+	if !errors.Is(err, connectors.ErrNeedsAuthorisation) || missing != nil || text == old.Refresh {
+		return nil, err
+	}
+	return a.first(ctx, old, text)
+}
+
+// first begins a chain with the configured refresh token. One that Shopify refused is not
+// tried again.
+func (a *auth) first(ctx context.Context, old *tokens, text string) (*tokens, error) {
+	if text == a.refused {
+		return nil, fmt.Errorf("%w: Shopify has refused the configured refresh_token of %s: authorise the shop again and put the new one there",
+			connectors.ErrNeedsAuthorisation, a.cfg.Shop)
+	}
+	fresh, err := a.redeem(ctx, old, text)
+	if errors.Is(err, connectors.ErrNeedsAuthorisation) && old != nil {
+		a.refused = text
+	}
+	if err != nil {
+		return nil, err
+	}
+	fresh.Begun = fingerprint(text)
+	return fresh, nil
+}
+
+// redeem asks Shopify for a new token: for a refresh token, or for the client's credentials
+// when that is "".
+func (a *auth) redeem(ctx context.Context, old *tokens, spent string) (*tokens, error) {
 	secret, err := a.cfg.ClientSecret.Resolve()
 	if err != nil {
 		return nil, fmt.Errorf("reading client_secret: %w", err)
 	}
 	form := url.Values{"client_id": {a.cfg.ClientID}, "client_secret": {secret}}
 	life := credentialsLife
-	var spent string
 	if a.cfg.Auth == AuthOfflineToken {
 		life = offlineLife
-		if spent, err = a.refreshToken(old); err != nil {
-			return nil, err
-		}
 		form.Set("grant_type", "refresh_token")
 		form.Set("refresh_token", spent)
 	} else {
@@ -160,23 +230,26 @@ func (a *auth) refresh(ctx context.Context, old *tokens) (*tokens, error) {
 		fresh.Refresh = spent // not rotated this time
 	}
 	if old != nil {
-		fresh.Previous = &tokens{Access: old.Access, Refresh: old.Refresh, Expires: old.Expires}
+		fresh.Previous = &tokens{Access: old.Access, Refresh: old.Refresh, Expires: old.Expires, Begun: old.Begun}
 	} else if spent != "" {
 		fresh.Previous = &tokens{Refresh: spent}
 	}
 	return fresh, nil
 }
 
-// refreshToken is the stored one; the configured one begins the chain.
-func (a *auth) refreshToken(old *tokens) (string, error) {
-	if old != nil && old.Refresh != "" {
-		return old.Refresh, nil
-	}
+// configured is the refresh token of the configuration, which begins a chain.
+func (a *auth) configured() (string, error) {
 	text, err := a.cfg.RefreshToken.Resolve()
 	if err != nil {
 		return "", fmt.Errorf("reading refresh_token: %w", err)
 	}
 	return text, nil
+}
+
+// fingerprint tells refresh tokens apart without keeping them.
+func fingerprint(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:8])
 }
 
 type tokenAnswer struct {

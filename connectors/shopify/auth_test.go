@@ -3,6 +3,7 @@ package shopify
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
@@ -156,5 +159,100 @@ func TestSecretsAreInNoError(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "SECRETSECRET") || strings.Contains(err.Error(), "TOKENTOKEN") {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// tokenOffice gives tokens for refresh tokens that live; each is good once.
+type tokenOffice struct {
+	mu    sync.Mutex
+	live  map[string]bool
+	asked []string
+	n     int
+}
+
+func (o *tokenOffice) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	spent := r.PostFormValue("refresh_token")
+	o.asked = append(o.asked, spent)
+	if !o.live[spent] {
+		http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
+		return
+	}
+	delete(o.live, spent)
+	o.n++
+	next := fmt.Sprintf("%s+%d", spent, o.n)
+	o.live[next] = true
+	_, _ = fmt.Fprintf(w, `{"access_token":"access of %s","refresh_token":"%s","expires_in":3600}`, next, next)
+}
+
+// After the shop was authorised again the new refresh token is configured: what is stored of
+// the time before must not win over it.
+func TestAnotherConfiguredRefreshTokenBeginsAnotherChain(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		// stored before, by a process with refresh token "first" (nil: nothing).
+		before func(o *tokenOffice, stored *tokens)
+		// configured is what the next process has; late, the chain has run out meanwhile.
+		configured string
+		late       bool
+		access     string
+		asked      []string
+	}{
+		{"the same", nil, "first", false, "access of first+1", nil},
+		{"the same, later", nil, "first", true, "access of first+1+2", []string{"first+1"}},
+		{"another", nil, "second", false, "access of second+2", []string{"second"}},
+		{"another, and the old chain is dead", func(o *tokenOffice, _ *tokens) { delete(o.live, "first+1") }, "second", true, "access of second+2", []string{"second"}},
+		{"an older one", func(o *tokenOffice, _ *tokens) { delete(o.live, "second") }, "second", false, "access of first+1", []string{"second"}},
+		{"an older one, later", func(o *tokenOffice, _ *tokens) { delete(o.live, "second") }, "second", true, "access of first+1+2", []string{"second", "first+1"}},
+		{"stored by an older release", func(_ *tokenOffice, s *tokens) { s.Begun = "" }, "second", true, "access of first+1+2", []string{"first+1"}},
+		{"stored by an older release, and dead", func(o *tokenOffice, s *tokens) { s.Begun = ""; delete(o.live, "first+1") }, "second", true, "access of second+2", []string{"first+1", "second"}},
+		{"all dead", func(o *tokenOffice, _ *tokens) { clear(o.live) }, "second", true, "", []string{"second", "first+1"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			office := &tokenOffice{live: map[string]bool{"first": true, "second": true}}
+			server := httptest.NewServer(office)
+			defer server.Close()
+			clock, store := newClock(), &memory{}
+			process := func(configured string) *auth {
+				t.Setenv("SHOPIFY_TEST_REFRESH", configured)
+				t.Setenv("SHOPIFY_TEST_SECRET", "secret")
+				cfg := DefaultConfig()
+				cfg.Auth, cfg.RefreshToken, cfg.ClientSecret = AuthOfflineToken, "env:SHOPIFY_TEST_REFRESH", "env:SHOPIFY_TEST_SECRET"
+				return &auth{cfg: cfg, base: server.URL, http: server.Client(), deps: connectors.Deps{Account: "shop-uk", Now: clock.now, Tokens: store}}
+			}
+			if _, err := process("first").token(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
+			var stored tokens
+			if err := json.Unmarshal(store.held["shopify/shop-uk"], &stored); err != nil || stored.Begun == "" || strings.Contains(stored.Begun, "first") {
+				t.Fatalf("stored %+v: %v", stored, err)
+			}
+			if tc.before != nil {
+				tc.before(office, &stored)
+				store.held["shopify/shop-uk"], _ = json.Marshal(&stored)
+			}
+			if tc.late {
+				clock.add(2 * time.Hour)
+			}
+			office.asked = nil
+			next := process(tc.configured)
+			// Asked twice: it stays with what it has.
+			for range 2 {
+				got, err := next.token(t.Context(), "")
+				if tc.access == "" {
+					if !errors.Is(err, connectors.ErrNeedsAuthorisation) {
+						t.Errorf("got %q, %v", got, err)
+					}
+					break
+				}
+				if err != nil || got != tc.access {
+					t.Fatalf("got %q, %v; want %q", got, err, tc.access)
+				}
+			}
+			if diff := cmp.Diff(tc.asked, office.asked); diff != "" {
+				t.Errorf("redeemed (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
