@@ -70,7 +70,7 @@ func (b *batch) end() {
 // again forgets what an attempt that was not applied has left behind.
 func (b *batch) again() {
 	for _, c := range b.changes {
-		c.next, c.changed = entry{}, false
+		c.settle(c.entry)
 	}
 	b.serial++
 	clear(b.outs)
@@ -112,10 +112,11 @@ func (b *batch) record(r *Record, p *prepared) {
 		b.bury(r, err)
 		return
 	}
+	trace := r.Header(schemas.HeaderTrace)
 	for i := range tx.puts {
 		b.change(&tx.puts[i], tx.version)
+		tx.puts[i].slot.trace = trace
 	}
-	trace := r.Header(schemas.HeaderTrace)
 	marks := len(b.marks)
 	for i := first; i < len(b.outs); i++ {
 		o := &b.outs[i]

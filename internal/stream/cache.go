@@ -12,6 +12,8 @@ type slot struct {
 	// next is what the batch at hand makes of it, once changed.
 	next    entry
 	changed bool
+	// trace is the trace context of the record that changed it last.
+	trace []byte
 	// cost in bytes that it is counted with.
 	cost int
 }
@@ -22,6 +24,11 @@ func (s *slot) newest() *entry {
 		return &s.next
 	}
 	return &s.entry
+}
+
+// settle ends a batch's hold on the slot: its entry is e.
+func (s *slot) settle(e entry) {
+	s.entry, s.next, s.changed, s.trace = e, entry{}, false, nil
 }
 
 // slotCost is about what a slot and its place in a map take, without its key and value.

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/helloword/crossdock/internal/crash"
+	"github.com/helloword/crossdock/internal/telemetry"
+	"github.com/helloword/crossdock/schemas"
 )
 
 // Loop runs one room: consume → handle → produce → commit.
@@ -216,6 +218,14 @@ type round struct {
 	busy, back map[string]map[int32]kgo.EpochOffset
 	stalled    bool
 	emitted    emission
+	traced     []traced
+}
+
+// traced is the span of one batch that was handled.
+type traced struct {
+	span        *telemetry.BatchSpan
+	first, last int64
+	records     int
 }
 
 // handle handles what one poll brought: partitions side by side, each in order. Then it begins to
@@ -236,17 +246,21 @@ func (l *Loop) handle(ctx context.Context, fetches kgo.Fetches) (*round, error) 
 		}
 		g.Go(func() error {
 			first, last := fp.Records[0], fp.Records[len(fp.Records)-1]
+			span := l.trace(fp)
 			again, stall, err := l.batch(work, ctx, wait, fp, &r.emitted)
 			if err != nil {
+				span.End(first.Offset, last.Offset, len(fp.Records), "stopped", true)
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case again >= 0:
+				span.End(first.Offset, last.Offset, len(fp.Records), "again", true)
 				set(r.back, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: -1, Offset: again})
 				r.stalled = r.stalled || stall
 			default:
+				r.traced = append(r.traced, traced{span, first.Offset, last.Offset, len(fp.Records)})
 				set(r.busy, fp.Topic, fp.Partition, kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
 				l.lag(l.inputs[fp.Topic].Name, fp.Partition, fp.HighWatermark, last.Offset, first.Timestamp)
 			}
@@ -257,6 +271,22 @@ func (l *Loop) handle(ctx context.Context, fetches kgo.Fetches) (*round, error) 
 		return nil, err
 	}
 	return r, l.looks(context.WithoutCancel(ctx), r.busy, r.back)
+}
+
+// trace begins the span of a batch.
+func (l *Loop) trace(fp kgo.FetchTopicPartition) *telemetry.BatchSpan {
+	span := l.Tracer.Batch(l.name, l.inputs[fp.Topic].Name, fp.Partition)
+	if span == nil {
+		return nil
+	}
+	for _, r := range fp.Records {
+		for i := range r.Headers {
+			if r.Headers[i].Key == schemas.HeaderTrace {
+				span.Record(r.Headers[i].Value)
+			}
+		}
+	}
+	return span
 }
 
 // finish waits until a round's outputs are acknowledged, and commits. Then it goes back to what
@@ -275,6 +305,9 @@ func (l *Loop) finish(ctx context.Context, r *round) error {
 		}
 		l.commitPoint.Pass()
 		l.Metrics.Batch.WithLabelValues(l.name).Observe(time.Since(r.began).Seconds())
+	}
+	for _, t := range r.traced {
+		t.span.End(t.first, t.last, t.records, "committed", false)
 	}
 	if len(r.back) > 0 {
 		l.client.SetOffsets(r.back)

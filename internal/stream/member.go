@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/helloword/crossdock/internal/kafka"
+	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/schemas"
 )
 
@@ -24,7 +25,9 @@ type Deps struct {
 	Log   *slog.Logger
 	// Metrics shared by all loops of a process.
 	Metrics *Metrics
-	Group   GroupConfig
+	// Tracer records batches; nil records none.
+	Tracer *telemetry.Tracer
+	Group  GroupConfig
 	// Version of the program, for dead letters.
 	Version string
 }

@@ -205,7 +205,7 @@ func (s *session) attempt(ctx context.Context, b *batch) (applyAnswer, error) {
 			out.Value = nil
 		}
 		req.writes = append(req.writes, w)
-		b.outs = append(b.outs, pending{Output: out, mark: -1})
+		b.outs = append(b.outs, pending{Output: out, mark: -1, trace: c.trace})
 	}
 	changed := len(req.writes)
 	req.writes = append(req.writes, b.refusals...)
@@ -219,7 +219,7 @@ func (s *session) attempt(ctx context.Context, b *batch) (applyAnswer, error) {
 	}
 	s.base = max(s.base, req.last)
 	for i, c := range b.changes {
-		c.entry, c.next, c.changed = c.next, entry{}, false
+		c.settle(c.next)
 		s.cache.weigh(c, len(req.writes[i].stored))
 	}
 	b.changes = b.changes[:0]

@@ -119,4 +119,3 @@ func ParseVersion(text string) (Version, error) {
 	}
 	return Version{e, n}, nil
 }
-

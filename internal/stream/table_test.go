@@ -191,7 +191,7 @@ func TestLatestReplacesWithinABatch(t *testing.T) {
 	add("a", 2, false, -1)
 	add("b", 3, true, -1)
 	add("a", 4, true, -1)
-	add("a", 5, true, 0) // a duplicate's
+	add("a", 5, true, 0)  // a duplicate's
 	add("b", 6, true, -1) // a table's
 	b.drop(len(b.outs)-1, []bool{false})
 	if b.duplicates != 1 {

@@ -137,7 +137,7 @@ func (a *App) deps() stream.Deps {
 		id = os.Getenv(name)
 	}
 	return stream.Deps{
-		Kafka: a.Config.KafkaConfig(), Redis: a.Redis, Scope: a.Scope, Log: a.Log, Metrics: a.metrics, Version: a.Version,
+		Kafka: a.Config.KafkaConfig(), Redis: a.Redis, Scope: a.Scope, Log: a.Log, Metrics: a.metrics, Tracer: a.tracer, Version: a.Version,
 		Group: stream.GroupConfig{InstanceID: id, NewProtocol: k.NewGroups, SessionTimeout: k.Session},
 	}
 }
