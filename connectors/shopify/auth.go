@@ -148,7 +148,7 @@ func (a *auth) begin(ctx context.Context, stored *tokens) (*tokens, error) {
 	}
 	text, err := a.configured()
 	if err != nil || fingerprint(text) == stored.Begun {
-		return nil, nil //nolint:nilerr // a chain that has begun needs no configured token any more
+		return nil, nil // a chain that has begun needs the configured token no more
 	}
 	fresh, err := a.first(ctx, stored, text)
 	if errors.Is(err, connectors.ErrNeedsAuthorisation) {

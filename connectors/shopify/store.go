@@ -87,7 +87,8 @@ type placeBlock struct {
 }
 
 // view is bytes as a string, without a copy. It holds while nobody writes to them: of a
-// document, until Translate returns (what is kept of it is copied by keep).
+// document, until Translate returns (what is kept of it is copied by keep); of kept text, for
+// ever.
 func view(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody writes to a record while it is translated, nor to text that was kept
+	return unsafe.String(unsafe.SliceData(b), len(b))
 }
