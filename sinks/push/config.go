@@ -18,6 +18,10 @@ import (
 type Config struct {
 	// CoalesceIncreases is how long a raise waits for a newer target; decreases never wait.
 	CoalesceIncreases time.Duration `yaml:"coalesce_increases"`
+	// Every is how often an account's listings are written, by account: what is decided in between
+	// waits for the next full interval, decreases too. Accounts that are not named, or with 0,
+	// are written as soon as something is decided.
+	Every map[string]time.Duration `yaml:"every"`
 	// StalePatience is how long a raise waits, after the platform showed less than we believed,
 	// for the event that explains it.
 	StalePatience time.Duration `yaml:"stale_patience"`
@@ -73,6 +77,11 @@ func (c Config) Validate() error {
 			return fmt.Errorf("push: %s: %s is too short", d.name, d.d)
 		}
 	}
+	for account, every := range c.Every {
+		if every < 0 || every > maxEvery {
+			return fmt.Errorf("push: every: %s of account %s: use 0 (at once) to %s", every, account, maxEvery)
+		}
+	}
 	if c.BackoffMax < c.BackoffMin {
 		return fmt.Errorf("push: backoff_max %s is below backoff_min %s", c.BackoffMax, c.BackoffMin)
 	}
@@ -81,6 +90,9 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+// maxEvery bounds how long shown quantities may be wrong on purpose.
+const maxEvery = 24 * time.Hour
 
 // Publisher writes to Kafka. It returns nil only after all replicas acknowledged everything;
 // after an error the same records are produced again.

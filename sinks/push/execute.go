@@ -142,6 +142,7 @@ func (l *lane) readBack(ctx context.Context, tasks []*task) error {
 	ctx, cancel := context.WithTimeout(ctx, l.s.cfg().CallTimeout)
 	defer cancel()
 	shown, err := l.stock.ReadStock(ctx, refs)
+	l.s.metrics.calls.WithLabelValues(l.account, "read", connectors.Class(err)).Inc()
 	if err == nil && len(shown) != len(refs) {
 		err = fmt.Errorf("%d answers to %d listings", len(shown), len(refs))
 	}
@@ -253,6 +254,7 @@ func (l *lane) call(ctx context.Context, tasks []*task) error {
 	results, err := l.stock.PushStock(callCtx, writes)
 	cancel()
 	l.s.called.Pass()
+	l.s.metrics.calls.WithLabelValues(l.account, "write", class(results, err)).Inc()
 	l.s.metrics.callSeconds.WithLabelValues(l.account).Observe(l.s.deps.Now().Sub(now).Seconds())
 	if len(results) != len(writes) {
 		if err == nil {
@@ -272,6 +274,19 @@ func (l *lane) call(ctx context.Context, tasks []*task) error {
 		t.span.End(said(results[i]), results[i].Outcome != event.Outcome_OUTCOME_ACCEPTED && !results[i].Stale, 1)
 	}
 	return err
+}
+
+// class is what was wrong with a call, in a word.
+func class(results []connectors.Result, err error) string {
+	if err != nil {
+		return connectors.Class(err)
+	}
+	for _, r := range results {
+		if o := r.Outcome; !r.Stale && !r.Sibling && o != event.Outcome_OUTCOME_ACCEPTED && o != event.Outcome_OUTCOME_REFUSED {
+			return label(o)
+		}
+	}
+	return connectors.Class(nil)
 }
 
 // said is what a platform said to one write, in a word.

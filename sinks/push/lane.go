@@ -149,7 +149,9 @@ func (l *lane) add(p *partition, it item) (done []func()) {
 		g.patient, at = false, now
 	}
 	if pressing(it.target) && !g.urgent && !g.patient {
-		at = now
+		if due := l.due(it.target, now); due.Before(at) {
+			at = due
+		}
 	}
 	l.replace(g, it)
 	l.schedule(g, at)
@@ -159,12 +161,31 @@ func (l *lane) add(p *partition, it item) (done []func()) {
 // pressing: not to be held back for the sake of fewer calls.
 func pressing(t *event.PushTarget) bool { return t.Decrease || t.Withdrawn }
 
-// due is when a target that came at the given time may be begun.
+// due is when a target that came at the given time may be begun. Full intervals are those of
+// the clock, so that all processes have the same.
 func (l *lane) due(t *event.PushTarget, came time.Time) time.Time {
-	if pressing(t) {
+	cfg := l.s.cfg()
+	switch every := cfg.Every[l.account]; {
+	case every > 0:
+		return came.Truncate(every).Add(every)
+	case pressing(t):
 		return came
+	default:
+		return came.Add(cfg.CoalesceIncreases)
 	}
-	return came.Add(l.s.cfg().CoalesceIncreases)
+}
+
+// hurry lets what waits go when the configuration lets it, if that is earlier. What was begun
+// keeps its own times. Sink.mu is held.
+func (l *lane) hurry(now time.Time) {
+	for _, g := range l.listings {
+		if g.running || g.index < 0 || g.attempts > 0 || g.patient || g.read || g.doubt != nil || g.verify != "" {
+			continue
+		}
+		if at := l.due(g.cur.target, now); at.Before(g.ready) {
+			l.schedule(g, at)
+		}
+	}
 }
 
 // replace makes it the target of g. What is known of the platform stays.

@@ -20,7 +20,8 @@ type metrics struct {
 	carried     *prometheus.CounterVec
 	malformed   prometheus.Counter
 	callSeconds *prometheus.HistogramVec
-	delay       prometheus.Histogram
+	delay       *prometheus.HistogramVec
+	calls       *prometheus.CounterVec
 
 	pending      *prometheus.GaugeVec
 	parked       *prometheus.GaugeVec
@@ -47,17 +48,18 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "crossdock_push_call_seconds", Help: "Duration of stock writes at the platform, waiting for quota included.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 14),
 		}, []string{"account"}),
-		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
+		calls: counter("calls_total", `Calls of a platform by operation (write, read) and the class of what went wrong: "ok", a class of error, or the outcome ("not-sent", "unknown") of a write that was answered without one.`, "operation", "class"),
+		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "crossdock_push_delay_seconds", Help: "From the record that decided a target to the platform's acceptance.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 18),
-		}),
+		}, []string{"account"}),
 		pending:      gauge("pending", "Listings that have something to do.", "lane"),
 		parked:       gauge("parked_seconds", "How long the account still waits after failures."),
 		unauthorised: gauge("needs_authorisation", "1 while the account needs its owner."),
 	}
 	for _, c := range []prometheus.Collector{
 		m.outcomes, m.superseded, m.stale, m.readBacks, m.races, m.repairs, m.carried, m.malformed,
-		m.callSeconds, m.delay, m.pending, m.parked, m.unauthorised,
+		m.callSeconds, m.calls, m.delay, m.pending, m.parked, m.unauthorised,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("push: registering metrics: %w", err)

@@ -108,7 +108,7 @@ func (l *lane) outcomes(tasks []*task) ([]kafka.Record, error) {
 		o := l.outcome(t, now)
 		l.s.metrics.outcomes.WithLabelValues(l.account, label(t.outcome)).Inc()
 		if t.outcome == event.Outcome_OUTCOME_ACCEPTED && t.it.target.DecidedMs > 0 {
-			l.s.metrics.delay.Observe(max(0, float64(now.UnixMilli()-t.it.target.DecidedMs)/1000))
+			l.s.metrics.delay.WithLabelValues(l.account).Observe(max(0, float64(now.UnixMilli()-t.it.target.DecidedMs)/1000))
 		}
 		headers := trace(t.it.trace)
 		if t.span != nil {

@@ -91,12 +91,19 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 // unknownAccount is a label, not a name that a configuration may hold.
 const unknownAccount = "(unknown)"
 
-// Reload changes the configuration of a running sink. What waits keeps the time it was given.
+// Reload changes the configuration of a running sink. What waits keeps the time it was given,
+// unless it may go earlier now.
 func (s *Sink) Reload(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	s.config.Store(&cfg)
+	now := s.deps.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lanes {
+		l.hurry(now)
+	}
 	return nil
 }
 

@@ -252,6 +252,7 @@ type Connection struct {
 	Connector string               `yaml:"connector" doc:"Name of the connector, see crossdock connectors."`
 	Modules   []connectors.Subject `yaml:"modules" doc:"What flows: orders, products, inventory. Empty: all that the connector can."`
 	Poll      *Poll                `yaml:"poll" doc:"Its own intervals."`
+	PushEvery time.Duration        `yaml:"push_interval" doc:"How often its listings are written, e.g. 15m; 0: as soon as something is decided. With an interval decreases wait, too: more can be sold than there is."`
 	AllowHTTP bool                 `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
 
 	Shopify   *shopify.Config   `yaml:"shopify" doc:"Settings of the connector shopify."`
@@ -517,6 +518,9 @@ func (c *Config) connection(name string) error {
 	if strings.ContainsAny(name, "/|. \t") || name == "" {
 		return fmt.Errorf("the name must not hold / | . or blanks")
 	}
+	if n.PushEvery < 0 || n.PushEvery > 24*time.Hour {
+		return fmt.Errorf("push_interval %s: use 0 (at once) to 24h", n.PushEvery)
+	}
 	if n.AllowHTTP && c.Environment == schemas.Production {
 		return errors.New("allow_loopback is for the test environment only")
 	}
@@ -632,6 +636,10 @@ func (c *Config) PushConfig() push.Config {
 	p := push.DefaultConfig()
 	p.CoalesceIncreases, p.StalePatience = c.Push.Delay, c.Push.Patience
 	p.BackoffMax, p.ReauthoriseEvery, p.CallTimeout = c.Push.ParkMax, c.Push.Owner, c.Push.Call
+	p.Every = make(map[string]time.Duration)
+	for name, n := range c.Connections {
+		p.Every[name] = n.PushEvery
+	}
 	return p
 }
 

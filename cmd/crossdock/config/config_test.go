@@ -43,6 +43,7 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 		"environment":       {"environment: test ", "environment: staging ", []string{"f.yaml:10", "environment", "staging"}},
 		"production host":   {`test_base_url: "http://127.0.0.1:9400"`, "", []string{"f.yaml:", "shop-uk", "test environment"}},
 		"push too short":    {"park_max: 1m", "park_max: 1ms", []string{"f.yaml:", `"push.park_max"`, "at least 1s"}},
+		"push interval":     {"    connector: ecb", "    connector: ecb\n    push_interval: 48h", []string{"f.yaml:", `"connections.rates"`, "push_interval 48h"}},
 		"own interval":      {"    connector: ecb", "    connector: ecb\n    poll: {interval: 5ms}", []string{"f.yaml:", `"connections.rates.poll.interval"`, "too short"}},
 		"negative overlap":  {"overlap: 5m", "overlap: -5m", []string{"f.yaml:", `"poll"`, "negative"}},
 		"trace endpoint":    {"log_level: info", "traces: {endpoint: \"http://collector:4318\"}", []string{"f.yaml:", `"telemetry.traces"`, "https"}},

@@ -11,6 +11,7 @@ import (
 var live = []string{
 	"poll",
 	"connections.*.poll",
+	"connections.*.push_interval",
 	"push",
 	"alert",
 	"stock.policies",
