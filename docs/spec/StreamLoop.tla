@@ -102,6 +102,9 @@ Redis == history[Len(history)]
 \*   out -Assign-> poll -Fetch-> fetched -Prepare-> prepared -Load-> loaded
 \*       -Apply-> emit -Emit*, Commit-> poll        (AHEAD: back to prepared)
 \*   GAP at Load, Apply or IdleLook: -> gap -Rewind-> poll
+\* While the outputs of one batch are being acknowledged the next may be handled:
+\*   emit -FetchAhead-> fetched, with the open batch on its way beside it, which
+\*   Finish commits before anything else is committed, fetched or rewound.
 Phases == {"out", "poll", "fetched", "prepared", "loaded", "emit", "gap"}
 
 Gone == [phase |-> "out", gen |-> 0,
@@ -110,7 +113,8 @@ Gone == [phase |-> "out", gen |-> 0,
          last  |-> 0,
          cache |-> NoCache,    \* entries at hand, all as of base
          marks |-> NoMarks,    \* dedup marks of the batch, as of base
-         outs  |-> <<>>]       \* applied, still to be emitted
+         outs  |-> <<>>,       \* applied, still to be emitted
+         open  |-> 0]          \* what to commit of the batch before; 0: there is none
 
 IsMember(c) == session[c].phase # "out" /\ session[c].gen = generation
 IsZombie(c) == session[c].phase # "out" /\ session[c].gen # generation
@@ -184,6 +188,19 @@ Fetch(c) ==
            /\ Become(c, [session[c] EXCEPT !.phase = "fetched", !.last = l])
   /\ UNCHANGED <<history, committed, generation, log, reader, spent>>
 
+\* One batch more, while the outputs of the last one are under way. Not two: what is
+\* open is finished first.
+FetchAhead(c) ==
+  LET s == session[c]
+  IN  /\ s.phase = "emit" /\ s.open = 0 /\ s.outs # <<>>
+      /\ \E n \in 1..MaxBatch :
+           LET l == s.last + n
+           IN  /\ l <= Last
+               /\ Become(c, [s EXCEPT !.phase = "fetched", !.next = s.last + 1, !.last = l,
+                                      !.open = s.last + 1,
+                                      !.outs = [i \in 1..Len(@) |-> [@[i] EXCEPT !.old = TRUE]]])
+      /\ UNCHANGED <<history, committed, generation, log, reader, spent>>
+
 \* Decoding: no clock, no network, nothing that a crash could tear.
 Prepare(c) ==
   /\ session[c].phase = "fetched"
@@ -213,7 +230,7 @@ Handle(st, o, l, base, outs) ==
   ELSE LET k     == Input[o].key
            after == IF o <= base THEN st ELSE Step(st, o)
            said  == IF IsDuplicate(st.marks, o) THEN outs
-                    ELSE Append(outs, [key |-> k, entry |-> after.table[k]])
+                    ELSE Append(outs, [key |-> k, entry |-> after.table[k], old |-> FALSE])
        IN  Handle(after, o + 1, l, base, said)
 
 Handled(s) == Handle([wm |-> s.base, table |-> s.cache, marks |-> s.marks],
@@ -243,7 +260,7 @@ ApplyOK(c) ==
   IN  /\ WithFence => Passes(s)
       /\ WriteToRedis(s)
       /\ Become(c, [s EXCEPT !.phase = "emit", !.base = Max(s.base, s.last),
-                             !.cache = h.state.table, !.marks = NoMarks, !.outs = h.outs])
+                             !.cache = h.state.table, !.marks = NoMarks, !.outs = s.outs \o h.outs])
 
 ApplyGap(c) ==
   /\ WithFence /\ Redis.wm < session[c].base
@@ -262,7 +279,7 @@ Apply(c) ==
 \* emits as well as the owner does.
 Emit(c) ==
   LET s == session[c]
-  IN  /\ s.phase = "emit" /\ s.outs # <<>>
+  IN  /\ s.outs # <<>>
       /\ log' = Put(log, Head(s.outs).key, Head(s.outs).entry)
       /\ Become(c, [s EXCEPT !.outs = Tail(@)])
       /\ UNCHANGED <<history, committed, generation, reader, spent>>
@@ -272,10 +289,22 @@ Emit(c) ==
 \* session passes offsets that are committed already.
 Commit(c) ==
   LET s == session[c]
-  IN  /\ s.phase = "emit" /\ s.outs = <<>>
+  IN  /\ s.phase = "emit" /\ s.outs = <<>> /\ s.open = 0
       /\ IF IsMember(c)
          THEN /\ committed' = Max(committed, s.last + 1)
               /\ Become(c, [s EXCEPT !.phase = "poll", !.next = s.last + 1, !.last = 0])
+         ELSE /\ Become(c, Gone)
+              /\ UNCHANGED committed
+      /\ UNCHANGED <<history, generation, log, reader, spent>>
+
+\* The same for the batch before, once all that it said is acknowledged.
+Finish(c) ==
+  LET s == session[c]
+  IN  /\ s.phase \in {"emit", "gap"} /\ s.open # 0
+      /\ IF s.outs = <<>> THEN TRUE ELSE ~Head(s.outs).old
+      /\ IF IsMember(c)
+         THEN /\ committed' = Max(committed, s.open)
+              /\ Become(c, [s EXCEPT !.open = 0])
          ELSE /\ Become(c, Gone)
               /\ UNCHANGED committed
       /\ UNCHANGED <<history, generation, log, reader, spent>>
@@ -292,7 +321,7 @@ IdleLook(c) ==
 \* outputs a predecessor may have died on before it emitted them.
 Rewind(c) ==
   LET s == session[c]
-  IN  /\ s.phase = "gap"
+  IN  /\ s.phase = "gap" /\ s.open = 0
       /\ Become(c, [s EXCEPT !.phase = "poll", !.last = 0,
                              !.next = IF WithRewindBound THEN Min(s.base + 1, s.next)
                                                          ELSE s.base + 1])
@@ -391,7 +420,7 @@ AnswerLost(c) ==
 
 -------------------------------------------------------------------------------
 System ==
-  \/ \E c \in Consumers : \/ Assign(c) \/ Fetch(c) \/ Prepare(c) \/ Load(c) \/ Apply(c)
+  \/ \E c \in Consumers : \/ Assign(c) \/ Fetch(c) \/ FetchAhead(c) \/ Finish(c) \/ Prepare(c) \/ Load(c) \/ Apply(c)
                           \/ Emit(c) \/ Commit(c) \/ IdleLook(c) \/ Rewind(c) \/ Notice(c)
   \/ \E k \in Keys : Repair(k)
   \/ Rebuild
@@ -428,6 +457,7 @@ TypeOK ==
        IN  /\ s.phase \in Phases
            /\ s.gen <= generation
            /\ s.base \in 0..Last /\ s.last \in 0..Last /\ s.next \in 0..(Last + 1)
+           /\ s.open \in 0..(Last + 1) /\ (s.open # 0 => s.phase # "poll")
            /\ DOMAIN s.cache \subseteq Keys /\ DOMAIN s.marks \subseteq Ids
   /\ \A k \in Keys : /\ \A i \in 1..Len(log[k]) : IsEntry(log[k][i]) /\ log[k][i].ver > 0
                      /\ reader[k].pos \in 0..Len(log[k])
