@@ -134,6 +134,7 @@ func parse(r io.Reader) (*Year, error) {
 	events := make(map[key]*Event)
 	numbers := make(map[string]int)
 	first := make(map[string]time.Time)
+	b := &builder{london: london, texts: make(map[string]string), prices: make(map[string]*event.Decimal)}
 	for {
 		rec, err := c.Read()
 		if errors.Is(err, io.EOF) {
@@ -143,13 +144,13 @@ func parse(r io.Reader) (*Year, error) {
 			return nil, fmt.Errorf("after %d lines: %w: the file is damaged or cut off", y.Rows, err)
 		}
 		row, _ := c.FieldPos(0)
-		l, err := line(rec, london)
+		l, err := b.line(rec)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", row, err)
 		}
 		y.Rows++
 		l.Row = y.Rows
-		invoice := strings.Clone(rec[0])
+		invoice := b.text(rec[0])
 		numbers[invoice]++
 		l.Number = numbers[invoice]
 		kind := classify(invoice, l)
@@ -170,7 +171,7 @@ func parse(r io.Reader) (*Year, error) {
 		k := key{invoice, kind, l.At.Unix()}
 		e := events[k]
 		if e == nil {
-			e = &Event{Kind: kind, Invoice: invoice, Customer: customer(rec[6]), Country: strings.Clone(rec[7]), At: l.At}
+			e = &Event{Kind: kind, Invoice: invoice, Customer: b.text(customer(rec[6])), Country: b.text(rec[7]), At: l.At}
 			events[k] = e
 			y.Events = append(y.Events, e)
 		}
@@ -191,23 +192,64 @@ func parse(r io.Reader) (*Year, error) {
 	return y, nil
 }
 
-func line(rec []string, london *time.Location) (*Line, error) {
-	l := &Line{SKU: strings.Clone(strings.TrimSpace(rec[1])), Title: strings.Clone(strings.TrimSpace(rec[2])), PriceText: strings.Clone(rec[5])}
+// builder makes lines. A year has half a million of them and few codes, titles and prices:
+// equal ones are kept once.
+type builder struct {
+	london *time.Location
+	texts  map[string]string
+	prices map[string]*event.Decimal
+	room   []Line // where the next lines go
+
+	date string // of the line before
+	at   time.Time
+}
+
+// text is a copy of s that is shared by all who want the same.
+func (b *builder) text(s string) string {
+	if t, ok := b.texts[s]; ok {
+		return t
+	}
+	t := strings.Clone(s)
+	b.texts[t] = t
+	return t
+}
+
+func (b *builder) price(text string) (*event.Decimal, error) {
+	if p := b.prices[text]; p != nil {
+		return p, nil
+	}
+	p, err := money.ParseDecimal(text)
+	if err == nil {
+		b.prices[b.text(text)] = p
+	}
+	return p, err
+}
+
+func (b *builder) line(rec []string) (*Line, error) {
+	if len(b.room) == 0 {
+		b.room = make([]Line, 512)
+	}
+	l := &b.room[0]
+	b.room = b.room[1:]
+	*l = Line{SKU: b.text(strings.TrimSpace(rec[1])), Title: b.text(strings.TrimSpace(rec[2])), PriceText: b.text(rec[5])}
 	var err error
 	if l.Quantity, err = strconv.ParseInt(rec[3], 10, 64); err != nil {
 		return nil, fmt.Errorf("quantity %q is no whole number", rec[3])
 	}
-	if l.Price, err = money.ParseDecimal(rec[5]); err != nil {
+	if l.Price, err = b.price(rec[5]); err != nil {
 		return nil, fmt.Errorf("unit price %q: %w", rec[5], err)
 	}
 	if l.Minor, err = money.Mul(l.Price, l.Quantity, 2); err != nil {
 		return nil, fmt.Errorf("line amount: %w", err)
 	}
-	at, err := time.ParseInLocation(time.DateTime, rec[4], london)
-	if err != nil {
-		return nil, fmt.Errorf("invoice date %q: %w", rec[4], err)
+	if rec[4] != b.date {
+		at, err := time.ParseInLocation(time.DateTime, rec[4], b.london)
+		if err != nil {
+			return nil, fmt.Errorf("invoice date %q: %w", rec[4], err)
+		}
+		b.date, b.at = strings.Clone(rec[4]), at.UTC()
 	}
-	l.At = at.UTC()
+	l.At = b.at
 	return l, nil
 }
 
@@ -237,7 +279,7 @@ func digits(s string) bool {
 }
 
 // customer drops the ".0" that a spreadsheet left behind the number.
-func customer(s string) string { return strings.Clone(strings.TrimSuffix(s, ".0")) }
+func customer(s string) string { return strings.TrimSuffix(s, ".0") }
 
 // ListPrices are the SKUs' first prices as a shop can list them: in whole pence, at least one.
 func (y *Year) ListPrices() map[string]string {
