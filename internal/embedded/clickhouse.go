@@ -46,6 +46,7 @@ type ClickHouse struct {
 	reads   chan *session
 	writes  chan *session
 	bodies  chan struct{}
+	buffers buffers
 	once    sync.Once
 	failed  error
 }

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/ch-go/compress"
@@ -129,7 +130,9 @@ func (c *ClickHouse) serve(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	q, err := parseRequest(w, r)
+	buf := c.buffers.take()
+	defer c.buffers.giveBack(buf)
+	q, err := parseRequest(w, r, buf)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
@@ -304,8 +307,8 @@ func (c *ClickHouse) greet(w http.ResponseWriter, q *request) {
 }
 
 // parseRequest reads a call as ClickHouse reads it: the statement is the
-// parameter "query" followed by the body.
-func parseRequest(w http.ResponseWriter, r *http.Request) (*request, error) {
+// parameter "query" followed by the body. An insert's data stays in buf.
+func parseRequest(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) (*request, error) {
 	v, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, refuse(codeBadArguments, "the URL's parameters cannot be read: %v", err)
@@ -346,7 +349,7 @@ func parseRequest(w http.ResponseWriter, r *http.Request) (*request, error) {
 			q.settings[name] = value
 		}
 	}
-	body, err := readBody(w, r, v.Get("decompress") == "1")
+	body, err := readBody(w, r, v.Get("decompress") == "1", buf)
 	if err != nil {
 		return nil, err
 	}
@@ -405,7 +408,7 @@ func (q *request) split(query string, body []byte) error {
 // readBody reads the whole body before the engine is asked for anything: a
 // client that stalls holds no connection of the engine, and one that breaks off
 // has inserted nothing.
-func readBody(w http.ResponseWriter, r *http.Request, unpack bool) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, unpack bool, buf *bytes.Buffer) ([]byte, error) {
 	if ct := r.Header.Get("Content-Type"); strings.HasPrefix(ct, "multipart/") {
 		return nil, refuse(codeNotImplemented, "external tables (multipart bodies) are not served by the embedded engine")
 	}
@@ -425,7 +428,6 @@ func readBody(w http.ResponseWriter, r *http.Request, unpack bool) ([]byte, erro
 		in = compress.NewReader(in)
 	}
 	// One byte over the bound tells a body that unpacks to too much.
-	var buf bytes.Buffer
 	if n := r.ContentLength; n > 0 && n <= maxBody {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
@@ -436,6 +438,39 @@ func readBody(w http.ResponseWriter, r *http.Request, unpack bool) ([]byte, erro
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
 	return buf.Bytes(), nil
+}
+
+// buffers are kept for the next requests' bodies: inserts come one after the
+// other and of about one size, which an insert does not tell beforehand.
+type buffers struct {
+	mu   sync.Mutex
+	rest []*bytes.Buffer
+}
+
+const (
+	maxRest     = 2       // buffers at rest
+	maxRestSize = 8 << 20 // of each; a larger one goes
+)
+
+func (b *buffers) take() *bytes.Buffer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.rest)
+	if n == 0 {
+		return new(bytes.Buffer)
+	}
+	buf := b.rest[n-1]
+	b.rest = b.rest[:n-1]
+	return buf
+}
+
+func (b *buffers) giveBack(buf *bytes.Buffer) {
+	buf.Reset()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if buf.Cap() <= maxRestSize && len(b.rest) < maxRest {
+		b.rest = append(b.rest, buf)
+	}
 }
 
 // refuse makes an error of this front in ClickHouse's own form, which clients
