@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -28,12 +29,14 @@ type Deps struct {
 }
 
 // Writer writes batches into the tables. It may be called concurrently; each call uses at most
-// two connections at a time.
+// two connections at a time, and calls beyond what the processors can prepare wait their turn: a
+// batch takes several times its size while it is decoded, laid out and sent.
 type Writer struct {
 	cfg  Config
 	deps Deps
 	key  []byte
 	conn driver.Conn
+	turn chan struct{}
 
 	mu sync.Mutex
 	// free are readers at rest, by family of topics; each holds its slices for the next batch.
@@ -44,17 +47,27 @@ type Writer struct {
 
 var _ stream.BatchWriter = (*Writer)(nil)
 
-const tablesAtOnce = 2
+const (
+	tablesAtOnce = 2
+	maxTurns     = 4 // batches at once
+)
 
-// maxFree bounds the readers kept per family.
-const maxFree = 4
+// maxFree bounds the readers kept per family, maxFreeRows the rows that each has room for: what
+// a backlog needed once is not kept for ever.
+const (
+	maxFree     = 2
+	maxFreeRows = 32_000
+)
 
 // New makes a Writer. It validates and reads the buyer key, and does not connect.
 func New(cfg Config, deps Deps) (*Writer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	w := &Writer{cfg: cfg, deps: deps, free: map[string][]reader{}, verified: map[string]bool{}}
+	w := &Writer{
+		cfg: cfg, deps: deps, turn: make(chan struct{}, min(max(2, runtime.GOMAXPROCS(0)), maxTurns)),
+		free: map[string][]reader{}, verified: map[string]bool{},
+	}
 	if w.deps.Log == nil {
 		w.deps.Log = slog.New(slog.DiscardHandler)
 	}
@@ -143,6 +156,9 @@ func (w *Writer) take(family string) reader {
 
 func (w *Writer) giveBack(family string, r reader) {
 	for _, t := range r.tables() {
+		if t.n > maxFreeRows {
+			return
+		}
 		t.reset()
 	}
 	w.mu.Lock()
@@ -163,6 +179,12 @@ type gone struct {
 func (w *Writer) Write(ctx context.Context, b *stream.Batch) error {
 	if len(b.Records) == 0 {
 		return nil
+	}
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	fam := family(b.Topic)
 	rd := w.take(fam)
