@@ -140,7 +140,11 @@ func (s *stage) engines(ctx context.Context) error {
 		s.addrs.kafka = b.Addr()
 	}
 	if o.Redis == "" {
-		r, err := embedded.NewRedis(embedded.RedisConfig{Dir: filepath.Join(o.Dir, "redis"), SnapshotEvery: 10 * time.Second, Log: o.Log})
+		every := 10 * time.Second
+		if o.Orders != "" {
+			every = time.Minute // a year is over by then: its state is rebuilt from the broker's topics if need be
+		}
+		r, err := embedded.NewRedis(embedded.RedisConfig{Dir: filepath.Join(o.Dir, "redis"), SnapshotEvery: every, Log: o.Log})
 		if err != nil {
 			return fmt.Errorf("embedded redis: %w", err)
 		}
@@ -220,8 +224,13 @@ func (s *stage) configure() error {
 	// The engine shares this machine's cores: few large inserts cost it least.
 	c.ClickHouse.BatchRecords, c.ClickHouse.BatchAge = 50_000, 3*time.Second
 	if s.opts.Orders != "" {
-		// A year in a minute: a second here is four days of changes.
+		// A year in a minute: a second here is a week of changes.
 		c.Stock.Gather = time.Second
+		// More partitions would make smaller batches, not more hands.
+		c.Kafka.Partitions = config.Partitions{Wide: 2, Narrow: 1}
+		// An insert makes a part of a dozen files for each month and table that it touches: making
+		// them costs the engine more than the rows do.
+		c.ClickHouse.BatchAge = 5 * time.Second
 	}
 	c.Webhook.Listen = webhookAddr
 	c.Telemetry.Listen = telemetryAddr

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,9 +24,9 @@ func clearLen(live bool) int {
 	return 0
 }
 
-// drain waits until every reader has handled everything, and stays so for a moment: nothing
-// is on its way from one to the next.
-func (s *stage) drain(ctx context.Context) error {
+// drain waits until every reader, or those of the groups named, has handled everything, and
+// stays so for a moment: nothing is on its way from one to the next.
+func (s *stage) drain(ctx context.Context, groups ...string) error {
 	type reading struct{ end, behind int64 }
 	var last reading
 	quiet := 0
@@ -36,8 +37,10 @@ func (s *stage) drain(ctx context.Context) error {
 		}
 		var now reading
 		for _, l := range lags {
-			now.end += l.End
-			now.behind += l.Records
+			if len(groups) == 0 || slices.Contains(groups, l.Group) {
+				now.end += l.End
+				now.behind += l.Records
+			}
 		}
 		if now.behind == 0 && now == last {
 			quiet++

@@ -61,6 +61,8 @@ type year struct {
 	// queues[shop] is what happens there, in the order of time.
 	queues [][]func() error
 	depot  []depotsim.Entry
+	// begin is before anything happens.
+	begin time.Time
 
 	total, played atomic.Int64
 }
@@ -100,55 +102,72 @@ func (y *year) script(ctx context.Context) error {
 	y.stock()
 	y.plan()
 	y.say("%d lines: %d orders on %d shops, %d SKUs", y.year.Rows, y.figures.Orders, len(y.shops), len(y.figures.Levels))
-	if err := y.app.Poller.Now(ctx, ratesAccount, connectors.RateDays); err != nil {
-		return fmt.Errorf("rates: %w", err)
-	}
-	// Goods are counted in before anything is offered.
-	if err := y.opening(ctx); err != nil {
-		return err
-	}
-	for _, sh := range y.shops {
-		if err := sh.Settle(ctx); err != nil {
-			return err
-		}
-		if err := y.app.Poller.Now(ctx, sh.account, connectors.Products); err != nil {
-			return fmt.Errorf("products of %s: %w", sh.account, err)
-		}
-	}
-	if err := y.drain(ctx); err != nil {
+	if err := y.prepare(ctx); err != nil {
 		return err
 	}
 	y.subscribe()
-
 	g, play := errgroup.WithContext(ctx)
 	for i := range y.queues {
-		g.Go(func() error {
-			for _, do := range y.queues[i] {
-				if play.Err() != nil {
-					return play.Err()
-				}
-				if err := do(); err != nil {
-					return fmt.Errorf("%s: %w", y.shops[i].account, err)
-				}
-				y.played.Add(1)
-			}
-			return y.shops[i].Drain(play)
-		})
+		g.Go(func() error { return y.playShop(play, i) })
 	}
 	g.Go(func() error { return y.stage.depot.Send(play, y.depot...) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	// The reconciling poll finds what webhooks did not tell.
-	for _, sh := range y.shops {
-		if err := sh.Settle(ctx); err != nil {
-			return err
-		}
-		if err := y.app.Poller.Now(ctx, sh.account, connectors.Orders); err != nil {
-			return fmt.Errorf("orders of %s: %w", sh.account, err)
-		}
-	}
 	return y.drain(ctx)
+}
+
+// prepare brings in what was there before the year began: rates, goods on the shelf, listings.
+func (y *year) prepare(ctx context.Context) error {
+	g, early := errgroup.WithContext(ctx)
+	g.Go(func() error { return y.poll(early, ratesAccount, connectors.RateDays) })
+	// Goods are counted in before anything is offered.
+	if err := y.opening(ctx); err != nil {
+		return errors.Join(err, g.Wait())
+	}
+	for _, sh := range y.shops {
+		g.Go(func() error { return y.reconcile(early, sh, connectors.Products) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	// What only looks on may catch up later.
+	return y.drain(ctx, "translate", "catalog", "stock", "fx")
+}
+
+// playShop does everything that happens on one shop, then polls for what its webhooks did not
+// tell.
+func (y *year) playShop(ctx context.Context, i int) error {
+	queue := y.queues[i]
+	for n, do := range queue {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := do(); err != nil {
+			return fmt.Errorf("%s: %w", y.shops[i].account, err)
+		}
+		queue[n] = nil // the shop has it now
+		y.played.Add(1)
+	}
+	if err := y.shops[i].Drain(ctx); err != nil {
+		return err
+	}
+	return y.reconcile(ctx, y.shops[i], connectors.Orders)
+}
+
+// reconcile polls everything that has happened on a shop so far.
+func (y *year) reconcile(ctx context.Context, sh *shop, name connectors.Subject) error {
+	if err := sh.Settle(ctx); err != nil {
+		return err
+	}
+	return y.poll(ctx, sh.account, name)
+}
+
+func (y *year) poll(ctx context.Context, account string, name connectors.Subject) error {
+	if err := y.app.Poller.Now(ctx, account, name); err != nil {
+		return fmt.Errorf("%s of %s: %w", name, account, err)
+	}
+	return nil
 }
 
 // stock puts every SKU on the shelf of every shop.
@@ -175,21 +194,22 @@ func (y *year) title(sku string) string {
 
 // opening counts in what the year will sell.
 func (y *year) opening(ctx context.Context) error {
-	at := y.year.Events[0].At.Add(-24 * time.Hour)
 	var entries []depotsim.Entry
 	for sku, n := range y.year.Sold {
-		entries = append(entries, depotsim.Entry{Kind: "opening", ID: "opening/" + sku, SKU: sku, Warehouse: depotName, Quantity: n, OccurredAt: at})
+		entries = append(entries, depotsim.Entry{Kind: "opening", ID: "opening/" + sku, SKU: sku, Warehouse: depotName, Quantity: n, OccurredAt: y.begin})
 	}
 	return y.stage.depot.Send(ctx, entries...)
 }
 
 // plan turns events into what happens on which shop. Returns are matched here, in the order
-// of time over all shops; the shops only carry out.
+// of time over all shops; the shops only carry out. The file's events are let go of: each
+// lives until it was played.
 func (y *year) plan() {
 	y.queues = make([][]func() error, len(y.shops))
 	book := retail.NewBook()
 	home := make(map[string]int)   // invoice → shop
 	ids := make(map[string]*int64) // invoice → order id, known when it was placed
+	y.begin = y.year.Events[0].At.Add(-24 * time.Hour)
 	add := func(shop int, f func() error) {
 		y.queues[shop] = append(y.queues[shop], f)
 		y.total.Add(1)
@@ -227,6 +247,7 @@ func (y *year) plan() {
 			}
 		}
 	}
+	y.year.Events = nil
 }
 
 func entryID(e *retail.Event, l *retail.Line) string { return e.Invoice + "/" + strconv.Itoa(l.Number) }
