@@ -143,6 +143,8 @@ func StartRedis(ctx context.Context, cfg Config) (*Redis, error) {
 	host, port, _ := strings.Cut(addr, ":")
 	p.build = func(context.Context) (*exec.Cmd, error) {
 		cmd := exec.Command(bin, "--bind", host, "--port", port, "--dir", p.dir, "--save", "", "--appendonly", "yes",
+			// What a test or a benchmark writes is not worth being compacted.
+			"--auto-aof-rewrite-min-size", "2gb",
 			"--daemonize", "no", "--maxmemory-policy", "noeviction")
 		cmd.Env = append(os.Environ(), cfg.Env...)
 		return cmd, nil

@@ -32,24 +32,37 @@ const commitEvery = 5_000
 // record is read and written again to a topic as wide.
 func (r *runner) copy(ctx context.Context) error {
 	r.say("copy: bare consume → produce")
-	return r.with(ctx, "copy", func(w *world) error {
-		if err := w.preload(ctx, r.Orders); err != nil {
+	// The broker compiles its code while it works: whoever comes first would look slow, and the
+	// ratio to it good.
+	if _, err := r.copies(ctx, "warm", max(r.Orders/2, 1)); err != nil {
+		return err
+	}
+	took, err := r.copies(ctx, "copy", r.Orders)
+	if err != nil {
+		return err
+	}
+	r.out.CopyPerS = perSecond(r.Orders, took)
+	r.say("  %.0f orders/s", r.out.CopyPerS)
+	return nil
+}
+
+func (r *runner) copies(ctx context.Context, name string, n int) (took time.Duration, err error) {
+	err = r.with(ctx, name, func(w *world) error {
+		if err := w.preload(ctx, n); err != nil {
 			return err
 		}
 		from, to := w.Scope.Topic(schemas.RawOrders), w.Scope.Topic(schemas.Topic{Name: "copy.v1"})
 		if _, err := kadm.NewClient(w.Producer.Client).CreateTopic(ctx, partitions, 1, nil, to); err != nil {
 			return err
 		}
-		return r.profiled("copy", func() error {
+		return r.profiled(name, func() error {
 			began := time.Now()
-			if err := copyTopic(ctx, w.cfg.KafkaConfig(), w, from, to, r.Orders); err != nil {
-				return err
-			}
-			r.out.CopyPerS = perSecond(r.Orders, time.Since(began))
-			r.say("  %.0f orders/s", r.out.CopyPerS)
-			return nil
+			err := copyTopic(ctx, w.cfg.KafkaConfig(), w, from, to, n)
+			took = time.Since(began)
+			return err
 		})
 	})
+	return took, err
 }
 
 func copyTopic(ctx context.Context, cfg kafka.Config, w *world, from, to string, n int) error {
