@@ -173,6 +173,41 @@ func TestMembersComeInAnyOrder(t *testing.T) {
 	}
 }
 
+// The second address is read as the first when it stands there letter for letter, and for
+// itself when not.
+func TestSameAndOtherAddress(t *testing.T) {
+	const first = `{"name":"Zo\u00eb","address1":"1 High Street","address2":"Flat 2","city":"London","province":"England","zip":"sw1a 1aa","country_code":"gb","phone":"+44"}`
+	for _, tc := range []struct{ name, second string }{
+		{"the same", first},
+		{"with other space", strings.Replace(first, `,"city"`, `, "city"`, 1)},
+		{"another city", strings.Replace(first, "London", "Leeds", 1)},
+		{"one street line", strings.Replace(first, "Flat 2", "", 1)},
+		{"nobody", "{}"},
+		{"none", "null"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			alone, err := translate(t, formatOrder, strings.Replace(smallOrder, `"id":1`, `"id":1,"shipping_address": `+tc.second, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			both, err := translate(t, formatOrder, strings.Replace(smallOrder, `"id":1`, `"id":1,"billing_address":`+first+`,"shipping_address": `+tc.second, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := both.Orders[0].Personal
+			if diff := cmp.Diff(alone.Orders[0].Personal.GetShipping(), p.Shipping, protocmp.Transform()); diff != "" {
+				t.Errorf("shipping, without and behind another (-want +got):\n%s", diff)
+			}
+			if p.Shipping == p.Billing {
+				t.Error("two addresses are one message: what changes one changes the other")
+			}
+			if p.Billing.GetName() != "Zoë" || p.Billing.GetCountry() != "GB" || len(p.Billing.GetStreet()) != 2 {
+				t.Errorf("billing %v", p.Billing)
+			}
+		})
+	}
+}
+
 func TestBuyersCurrency(t *testing.T) {
 	body := strings.Replace(smallOrder, `"total_price":"3.40"`,
 		`"total_price":"3.40","total_price_set":{"shop_money":{"amount":"3.40","currency_code":"GBP"},"presentment_money":{"amount":"650","currency_code":"JPY"}}`, 1)

@@ -285,22 +285,71 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// made is a translator that costs nothing: what is measured is the room.
+// made is a translator that costs one allocation: what is measured is the room. Its orders
+// are what a shop's are: three lines with taxes, two addresses, shipping and sums.
 type made struct{}
 
+type madeOrder struct {
+	order    event.Order
+	lines    [3]event.OrderLine
+	prices   [3]event.Decimal
+	taxes    [4]event.Tax
+	moneys   [16]event.Money
+	ship     event.ShippingLine
+	to       event.Destination
+	personal event.PersonalData
+	places   [2]event.PostalAddress
+	lists    struct {
+		lines  [3]*event.OrderLine
+		taxes  [4]*event.Tax
+		ships  [1]*event.ShippingLine
+		orders [1]*event.Order
+		street [2]string
+	}
+}
+
 func (made) Translate(r *connectors.Record) (connectors.Facts, error) {
-	o := &event.Order{
-		Id: string(r.Body), Name: "#1001", UpdatedMs: 1_700_000_000_000, CreatedMs: 1_700_000_000_000, Currency: "GBP",
-		BuyerId: "7000000000001", Total: &event.Money{Minor: 2994, Currency: "GBP"},
-		Personal: &event.PersonalData{Name: "A. Buyer", Email: "buyer@example.com",
-			Shipping: &event.PostalAddress{Name: "A. Buyer", Street: []string{"1 Some Street"}, City: "London", Postcode: "SW1A 1AA", Country: "GB"}},
+	m := &madeOrder{}
+	n := 0
+	gbp := func(minor int64) *event.Money {
+		v := &m.moneys[n]
+		n++
+		v.Minor, v.Currency = minor, "GBP"
+		return v
 	}
-	for _, id := range [...]string{"8000000000001", "8000000000002", "8000000000003"} {
-		l := line(id, id, true)
-		l.Title, l.UnitPrice, l.Total = "A mug of a decent size", &event.Decimal{Unscaled: 499, Scale: 2}, &event.Money{Minor: 998, Currency: "GBP"}
-		o.Lines = append(o.Lines, l)
+	taxed := func(i int, minor int64) []*event.Tax {
+		x := &m.taxes[i]
+		x.Title, x.RatePpm, x.Amount = "VAT", 200_000, gbp(minor)
+		m.lists.taxes[i] = x
+		return m.lists.taxes[i : i+1]
 	}
-	return connectors.Facts{Orders: []*event.Order{o}}, nil
+	o := &m.order
+	o.Id, o.Name, o.BuyerId, o.Currency = string(r.Body), "#1001", "7000000000001", "GBP"
+	o.UpdatedMs, o.CreatedMs, o.TaxesIncluded = 1_700_000_000_000, 1_700_000_000_000, true
+	o.Subtotal, o.TotalDiscounts, o.TotalShipping, o.TotalTax, o.Total = gbp(2994), gbp(0), gbp(495), gbp(499), gbp(3489)
+	o.Taxes = taxed(3, 499)
+	for i, id := range [...]string{"8000000000001", "8000000000002", "8000000000003"} {
+		l := &m.lines[i]
+		m.prices[i].Unscaled, m.prices[i].Scale = 499, 2
+		l.Id, l.ListingId, l.ProductId, l.PlatformSku, l.Title = id, id, "9000000000001", "SKU-"+id, "A mug of a decent size"
+		l.Quantity, l.Stocked, l.UnitPrice, l.Total, l.Taxes = 2, true, &m.prices[i], gbp(998), taxed(i, 166)
+		m.lists.lines[i] = l
+	}
+	o.Lines = m.lists.lines[:]
+	m.ship.Id, m.ship.Code, m.ship.Title, m.ship.Price = "6000000000001", "Standard", "Standard", gbp(495)
+	m.lists.ships[0] = &m.ship
+	o.ShippingLines = m.lists.ships[:]
+	m.lists.street = [2]string{"1 Some Street", "Flat 2"}
+	for i := range m.places {
+		a := &m.places[i]
+		a.Name, a.Street, a.City, a.Region, a.Postcode, a.Country, a.Phone = "A. Buyer", m.lists.street[:], "London", "ENG", "SW1A 1AA", "GB", "+44 7700900000"
+	}
+	m.to.Country, m.to.Region, m.to.PostcodePrefix = "GB", "ENG", "SW1"
+	m.personal.Name, m.personal.Email, m.personal.Phone = "A. Buyer", "buyer@example.com", "+44 7700900000"
+	m.personal.Shipping, m.personal.Billing = &m.places[0], &m.places[1]
+	o.Destination, o.Personal = &m.to, &m.personal
+	m.lists.orders[0] = o
+	return connectors.Facts{Orders: m.lists.orders[:]}, nil
 }
 
 func BenchmarkPrepare(b *testing.B) {
