@@ -311,7 +311,7 @@ func (s *Sink) bury(ctx context.Context, r *stream.Record, why error) error {
 	rec := kafka.Record{Topic: schemas.DeadLetters("push"), Key: r.Key, Value: r.Value}
 	for _, h := range r.Headers {
 		if h.Key != schemas.HeaderDeadLetter {
-			rec.Headers = append(rec.Headers, kafka.Header{Key: h.Key, Value: h.Value})
+			rec.Headers = append(rec.Headers, h)
 		}
 	}
 	rec.Headers = append(rec.Headers, kafka.Header{Key: schemas.HeaderDeadLetter, Value: b})

@@ -377,6 +377,34 @@ func TestConfigurationIsFollowed(t *testing.T) {
 	}
 }
 
+// TestTraceGoesThroughTheRooms: what a poll brought and what the rooms made of it is one trace.
+func TestTraceGoesThroughTheRooms(t *testing.T) {
+	collector := telemetrytest.New(t)
+	p, stop := start(t, time.Hour, collector.URL, "poll", "translate", "fx")
+	p.eventually("the rates are handled", func() bool {
+		lags, err := p.app.Lags(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		handled := map[string]bool{}
+		for _, l := range lags {
+			handled[l.Group] = l.End > 0 && l.Records == 0
+		}
+		return handled["translate"] && handled["fx"]
+	})
+	stop()
+	traces := map[string][]string{}
+	for _, s := range collector.Spans() {
+		traces[s.Trace] = append(traces[s.Trace], s.Name)
+	}
+	for _, names := range traces {
+		if slices.Contains(names, "poll page") && slices.Contains(names, "translate batch") && slices.Contains(names, "fx batch") {
+			return
+		}
+	}
+	t.Errorf("no trace goes through all of it: %v", traces)
+}
+
 // TestSignal: SIGHUP is heeded at once, however rarely the file is looked at.
 func TestSignal(t *testing.T) {
 	p, _ := start(t, time.Hour, "", "push")
