@@ -99,7 +99,7 @@ func (b *batch) record(r *Record, p *prepared) {
 	tx := &b.tx
 	*tx = Tx{
 		batch: b, keys: p.input.Keys, slots: b.slots[p.slots : p.slots+len(p.input.Keys)], puts: tx.puts[:0],
-		version: Version{Epoch: b.epoch, Number: r.Offset},
+		version: Version{Number: r.Offset},
 		timeMs:  r.TimestampMs,
 		repeat:  r.Offset <= b.base,
 	}
@@ -214,7 +214,7 @@ func (b *batch) bury(r *Record, why error) {
 	if r.Offset <= b.base {
 		return
 	}
-	version := Version{b.epoch, r.Offset}
+	version := Version{Number: r.Offset}
 	stored, _, err := encodeEntry(&entry{d, lineage{version, noEntry.version, r.Offset}}, b.arena)
 	if err != nil {
 		b.err = errors.Join(b.err, fmt.Errorf("the dead letter of %s@%d: %w", b.part, r.Offset, err))

@@ -316,6 +316,27 @@ func TestRetentionShorterThanDowntime(t *testing.T) {
 }
 
 // TestRedisAwayStallsAndRecovers: longer than a round waits; the member stays in its group.
+// TestRetentionAndForgottenGroup: the group's offsets are gone too, so that Kafka would begin with
+// what is left and say nothing.
+func TestRetentionAndForgottenGroup(t *testing.T) {
+	e := newEngines(t, 1)
+	r := e.run(t, newSumRoom())
+	e.produce(t, number("a", 1), number("a", 2))
+	e.drained(t, "orders")
+	r.stop(t)
+	e.produce(t, number("a", 4), number("a", 8))
+	c := e.admin(t)
+	if err := c.ForgetGroup(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	var gone kadm.Offsets
+	gone.AddOffset(e.deps.Scope.Topic(sumsIn), 0, 3, -1)
+	if _, err := kadm.NewClient(c.Client).DeleteRecords(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, e.run(t, newSumRoom()).wait(t), "next record to handle is 2", "begins at 3", "--from-input")
+}
+
 func TestRedisAwayStallsAndRecovers(t *testing.T) {
 	e := newEngines(t, 3)
 	r := e.run(t, newSumRoom())

@@ -344,6 +344,11 @@ func (l *Loop) batch(work, stop context.Context, left *patience, fp kgo.FetchTop
 		// Assigned, but the watermark is not known yet: the records come again.
 		return first, true, nil
 	}
+	if known := max(s.base, s.committed-1); known >= 0 && first > known+1 {
+		return 0, false, &StateError{Room: l.name, Why: fmt.Sprintf(
+			"%s: the next record to handle is %d, but the log begins at %d: what lay between was deleted unhandled (retention was shorter than the time away). Bring it in again from its source, then `crossdock rebuild --room %s --from-input` folds what is left",
+			s.part, known+1, first, l.name)}
+	}
 	records := convertAll(t, fp.Records)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		if left.over.Load() {

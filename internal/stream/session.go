@@ -81,7 +81,6 @@ type session struct {
 	room  *Room
 	part  partition
 	input schemas.Topic
-	epoch int64
 	store store
 	// base is the watermark that the cache reflects.
 	base int64
