@@ -74,16 +74,26 @@ func NewRedisMemory(client goredis.UniversalClient, scope schemas.Scope, log *sl
 
 func (m *RedisMemory) key(account string) string { return m.scope.Key("push:{" + account + "}") }
 
-// KEYS: accepted, tried. ARGV, for each listing: field, value. Returns both values for each.
+// KEYS: accepted, tried. ARGV, for each listing: field, value. Returns both values for each. A
+// command for many listings, not one for each: that is what a script costs. unpack is bounded by
+// Lua's stack: 500 listings at a time.
 var loadScript = goredis.NewScript(`
-local out = {}
-for i = 1, #ARGV, 2 do
-  local tried = redis.call('HGET', KEYS[2], ARGV[i])
-  out[#out + 1] = redis.call('HGET', KEYS[1], ARGV[i]) or ''
-  out[#out + 1] = tried or ''
-  if not tried or string.sub(tried, 1, 39) < string.sub(ARGV[i + 1], 1, 39) then
-    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+local out, now = {}, {}
+for from = 1, #ARGV, 1000 do
+  local fields, sets = {}, {}
+  for i = from, math.min(from + 999, #ARGV), 2 do fields[#fields + 1] = ARGV[i] end
+  local accepted, tried = redis.call('HMGET', KEYS[1], unpack(fields)), redis.call('HMGET', KEYS[2], unpack(fields))
+  for n, field in ipairs(fields) do
+    local value, last = ARGV[from + 2 * n - 1], now[field] or tried[n]
+    out[#out + 1] = accepted[n] or ''
+    out[#out + 1] = last or ''
+    if not last or string.sub(last, 1, 39) < string.sub(value, 1, 39) then
+      now[field] = value
+      sets[#sets + 1] = field
+      sets[#sets + 1] = value
+    end
   end
+  if #sets > 0 then redis.call('HSET', KEYS[2], unpack(sets)) end
 end
 return out`)
 
@@ -129,12 +139,23 @@ func (m *RedisMemory) decode(text, account, listing string) *Entry {
 // value's first 39 characters, so that text compares like numbers. Returns for each: "" or
 // what somebody else wrote.
 var storeScript = goredis.NewScript(`
-local out = {}
-for i = 1, #ARGV, 3 do
-  local cur = redis.call('HGET', KEYS[1], ARGV[i])
-  local had, mine = cur and string.sub(cur, 1, 39) or '', string.sub(ARGV[i + 2], 1, 39)
-  if had <= mine then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
-  if had == ARGV[i + 1] or had == mine or not cur then out[#out + 1] = '' else out[#out + 1] = cur end
+local out, now = {}, {}
+for from = 1, #ARGV, 1500 do
+  local fields, sets = {}, {}
+  for i = from, math.min(from + 1499, #ARGV), 3 do fields[#fields + 1] = ARGV[i] end
+  local found = redis.call('HMGET', KEYS[1], unpack(fields))
+  for n, field in ipairs(fields) do
+    local at = from + 3 * (n - 1)
+    local cur = now[field] or found[n]
+    local had, mine = cur and string.sub(cur, 1, 39) or '', string.sub(ARGV[at + 2], 1, 39)
+    if had <= mine then
+      now[field] = ARGV[at + 2]
+      sets[#sets + 1] = field
+      sets[#sets + 1] = ARGV[at + 2]
+    end
+    if had == ARGV[at + 1] or had == mine or not cur then out[#out + 1] = '' else out[#out + 1] = cur end
+  end
+  if #sets > 0 then redis.call('HSET', KEYS[1], unpack(sets)) end
 end
 return out`)
 
