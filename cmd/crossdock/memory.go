@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -18,6 +17,6 @@ func fitMemory() {
 	// Without a container there is no limit, which is no error.
 	_, _ = memlimit.SetGoMemLimitWithOpts(
 		memlimit.WithRatio(0.8), memlimit.WithProvider(memlimit.FromCgroup),
-		memlimit.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
+		memlimit.WithLogger(slog.New(slog.DiscardHandler)),
 	)
 }

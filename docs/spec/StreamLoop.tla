@@ -276,10 +276,11 @@ Apply(c) ==
   /\ UNCHANGED <<committed, generation, log, reader, spent>>
 
 \* One output, acknowledged by all replicas. Nothing fences a producer: a zombie
-\* emits as well as the owner does.
+\* emits as well as the owner does. From FetchAhead to Load a session does nothing
+\* that others see, so what is emitted there might as well be just before or after.
 Emit(c) ==
   LET s == session[c]
-  IN  /\ s.outs # <<>>
+  IN  /\ s.outs # <<>> /\ s.phase \in {"loaded", "emit", "gap"}
       /\ log' = Put(log, Head(s.outs).key, Head(s.outs).entry)
       /\ Become(c, [s EXCEPT !.outs = Tail(@)])
       /\ UNCHANGED <<history, committed, generation, reader, spent>>
