@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"unsafe"
@@ -121,8 +122,19 @@ type session struct {
 	database string
 }
 
+// arguments of the engine: it is a guest in this process and on this machine. A server's caches
+// are gigabytes; half of the cores for a query leave the rest to what feeds it.
+func arguments(path string) []string {
+	return []string{
+		"clickhouse", "--path=" + path,
+		"--max_threads=" + strconv.Itoa(min(max(1, runtime.GOMAXPROCS(0)/2), 8)),
+		"--mark_cache_size=33554432", "--primary_index_cache_size=33554432",
+		"--index_mark_cache_size=8388608", "--query_condition_cache_size=8388608",
+	}
+}
+
 func (l *chdb) open(path string) (*session, error) {
-	args := []string{"clickhouse", "--path=" + path}
+	args := arguments(path)
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	argv := make([]unsafe.Pointer, len(args)+1)

@@ -551,3 +551,23 @@ func BenchmarkClickHouseInsert(b *testing.B) {
 	}
 	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
+
+// What one large insert needed is not kept; what the usual ones need is used again.
+func TestBuffersOfBodies(t *testing.T) {
+	var b buffers
+	usual, large := b.take(), b.take()
+	usual.Grow(1 << 10)
+	large.Grow(maxRestSize + 1)
+	usual.WriteString("left over")
+	b.giveBack(large)
+	b.giveBack(usual)
+	if got := b.take(); got != usual || got.Len() != 0 {
+		t.Errorf("the next body gets another buffer, or one with %d bytes in it", got.Len())
+	}
+	for range maxRest + 2 {
+		b.giveBack(new(bytes.Buffer))
+	}
+	if n := len(b.rest); n != maxRest {
+		t.Errorf("%d buffers kept, want %d", n, maxRest)
+	}
+}
