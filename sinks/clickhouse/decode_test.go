@@ -1,6 +1,8 @@
 package clickhouse
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -122,5 +124,59 @@ func TestConcurrentPartitions(t *testing.T) {
 	wg.Wait()
 	if got, want := one[string](t, conn, "SELECT concat(toString(count()), ' ', toString(uniqExact(order_id)), ' ', toString(sum(total_minor)))  FROM orders"), fmt.Sprintf("%[1]d %[1]d %[2]d", partitions*batches*each, partitions*batches*each*100); got != want {
 		t.Errorf("rows, orders, sum: %s, want %s", got, want)
+	}
+}
+
+// Batches beyond the turns wait, hold nothing meanwhile, and give up with their context.
+func TestBatchesTakeTurns(t *testing.T) {
+	cfg := migrated(t)
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	w := writer(t, cfg, Deps{Inserting: func(table string) {
+		if table == "stock_levels" {
+			arrived <- struct{}{}
+			<-goOn
+		}
+	}})
+	var wg sync.WaitGroup
+	begin := func(partition int32) {
+		l := &log{t: t, topic: schemas.StockLevels, partition: partition}
+		b := l.batch(l.put("A", &event.StockLevel{Sku: "A", OnHand: 1, ChangedMs: 1_290_000_000_000, Version: &event.Version{Number: int64(partition) + 1}}))
+		wg.Go(func() {
+			if err := w.Write(t.Context(), b); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	turns := cap(w.turn)
+	for p := range turns {
+		begin(int32(p))
+		<-arrived
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	l := &log{t: t, topic: schemas.StockLevels, partition: 99}
+	if err := w.Write(gone, l.batch(l.put("B", &event.StockLevel{Sku: "B"}))); !errors.Is(err, context.Canceled) {
+		t.Errorf("a batch that waits for its turn: %v, want its context's end", err)
+	}
+	begin(int32(turns))
+	goOn <- struct{}{} // one is done; the one that waited comes
+	<-arrived
+	close(goOn)
+	wg.Wait()
+}
+
+func TestLargeReadersAreNotKept(t *testing.T) {
+	w := &Writer{free: map[string][]reader{}}
+	r := newClaimsReader()
+	r.n = maxFreeRows + 1
+	w.giveBack("claims", r)
+	if n := len(w.free["claims"]); n != 0 {
+		t.Errorf("%d readers kept, want none", n)
+	}
+	for range maxFree + 1 {
+		w.giveBack("claims", newClaimsReader())
+	}
+	if n := len(w.free["claims"]); n != maxFree {
+		t.Errorf("%d readers kept, want %d", n, maxFree)
 	}
 }

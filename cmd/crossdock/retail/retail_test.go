@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -47,6 +49,24 @@ A563185,B,Adjust bad debt,1,2011-08-12 14:50:00,11062.06,,United Kingdom
 	}
 	if diff := cmp.Diff([]Kind{Sale, Edit, Sale, Return, Return, Return, WriteOff, Receipt, Refused}, kinds); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestEqualIsKeptOnce: lines share what they have in common, and nothing else.
+func TestEqualIsKeptOnce(t *testing.T) {
+	y, err := parse(strings.NewReader(head + `536365,85123A,HEART,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom
+536366,85123A,HEART,1,2010-12-01 08:26:00,2.55,17851.0,United Kingdom
+536367,85123A,HEART,1,2010-12-01 08:27:00,2.550,17851.0,United Kingdom
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, c := y.Events[0].Lines[0], y.Events[1].Lines[0], y.Events[2].Lines[0]
+	if a.Price != b.Price || unsafe.StringData(a.Title) != unsafe.StringData(b.Title) || unsafe.StringData(a.PriceText) != unsafe.StringData(b.PriceText) {
+		t.Error("equal prices and texts are kept twice")
+	}
+	if a.Quantity != 6 || b.Quantity != 1 || c.PriceText != "2.550" || !c.At.Equal(a.At.Add(time.Minute)) {
+		t.Errorf("lines %+v, %+v, %+v", a, b, c)
 	}
 }
 
