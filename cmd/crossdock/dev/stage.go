@@ -142,7 +142,9 @@ func (s *stage) engines(ctx context.Context) error {
 	if o.Redis == "" {
 		every := 10 * time.Second
 		if o.Orders != "" {
-			every = time.Minute // a year is over by then: its state is rebuilt from the broker's topics if need be
+			// A year begins anew after a crash: its state is written when it is over. Clients wait
+			// while it is copied.
+			every = time.Hour
 		}
 		r, err := embedded.NewRedis(embedded.RedisConfig{Dir: filepath.Join(o.Dir, "redis"), SnapshotEvery: every, Log: o.Log})
 		if err != nil {

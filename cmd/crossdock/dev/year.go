@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -70,6 +71,7 @@ type year struct {
 // Year plays an Online Retail file through the whole pipeline and returns what it came to.
 func Year(ctx context.Context, o Options) (*Report, error) {
 	began := time.Now()
+	defer bound(goMemory)()
 	file, err := retail.Read(o.Orders)
 	if err != nil {
 		return nil, err
@@ -95,6 +97,19 @@ func Year(ctx context.Context, o Options) (*Report, error) {
 		return nil
 	})
 	return report, errors.Join(err, st.strike())
+}
+
+// goMemory is what the year may take of Go's memory before the collector works harder; the
+// ClickHouse engine's own comes on top of it.
+const goMemory = 1 << 30
+
+// bound lowers the collector's limit to so many bytes, if it is not lower already. The pipeline,
+// the engines and the shops share one process and one machine: garbage that waits for a
+// collection is memory that the others would have.
+func bound(bytes int64) (restore func()) {
+	old := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(old, bytes))
+	return func() { debug.SetMemoryLimit(old) }
 }
 
 // script is the year: goods in, listings known, trade, and the last look by poll.
@@ -163,11 +178,18 @@ func (y *year) reconcile(ctx context.Context, sh *shop, name connectors.Subject)
 	return y.poll(ctx, sh.account, name)
 }
 
+// poll asks once more where an engine was too busy to answer: that is no reason to give a year up.
 func (y *year) poll(ctx context.Context, account string, name connectors.Subject) error {
-	if err := y.app.Poller.Now(ctx, account, name); err != nil {
-		return fmt.Errorf("%s of %s: %w", name, account, err)
+	var err error
+	for range 3 {
+		if err = y.app.Poller.Now(ctx, account, name); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return nil
+	return fmt.Errorf("%s of %s: %w", name, account, err)
 }
 
 // stock puts every SKU on the shelf of every shop.
