@@ -71,7 +71,7 @@ type year struct {
 // Year plays an Online Retail file through the whole pipeline and returns what it came to.
 func Year(ctx context.Context, o Options) (*Report, error) {
 	began := time.Now()
-	defer bound(goMemory)()
+	defer bound()()
 	file, err := retail.Read(o.Orders)
 	if err != nil {
 		return nil, err
@@ -99,17 +99,27 @@ func Year(ctx context.Context, o Options) (*Report, error) {
 	return report, errors.Join(err, st.strike())
 }
 
-// goMemory is what the year may take of Go's memory before the collector works harder; the
-// ClickHouse engine's own comes on top of it.
-const goMemory = 1 << 30
+// The collector of the year: it may spend as much again as is in use, and works harder from
+// goMemory on, which is half as much again as the year's end has in use. Less makes it collect
+// all the time. What the ClickHouse engine takes comes on top.
+const (
+	gcPercent = 100
+	goMemory  = 1200 << 20
+)
 
-// bound lowers the collector's limit to so many bytes, if it is not lower already. The pipeline,
-// the engines and the shops share one process and one machine: garbage that waits for a
-// collection is memory that the others would have.
-func bound(bytes int64) (restore func()) {
-	old := debug.SetMemoryLimit(-1)
-	debug.SetMemoryLimit(min(old, bytes))
-	return func() { debug.SetMemoryLimit(old) }
+// bound lowers the collector's limits, where they are not lower already. The pipeline, the
+// engines and the shops share one process and one machine: garbage that waits for a collection
+// is memory that the others would have.
+func bound() (restore func()) {
+	percent, limit := debug.SetGCPercent(gcPercent), debug.SetMemoryLimit(-1)
+	if percent >= 0 && percent < gcPercent {
+		debug.SetGCPercent(percent)
+	}
+	debug.SetMemoryLimit(min(limit, goMemory))
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 // script is the year: goods in, listings known, trade, and the last look by poll.
