@@ -5,6 +5,7 @@
 -- ARGV: base, last, number of tables, lifetime of marks (ms);
 --       per table: number of sets, number of deletes, (id, value)*, id*;
 --       per period: current prefix, previous prefix, number of marks, (bucket, field, coordinate)*.
+--       A bucket that begins with "+" is given its lifetime.
 -- Answer: {applied 0|1, watermark found, the numbers of the marks that are duplicates}.
 local base, last = tonumber(ARGV[1]), tonumber(ARGV[2])
 local wm = tonumber(redis.call('GET', KEYS[1]) or '-1')
@@ -30,7 +31,7 @@ for t = 1, tables do
     dels = dels - n
   end
 end
-local call, args = redis.call, #ARGV
+local call, args, byte, sub = redis.call, #ARGV, string.byte, string.sub
 local duplicates, m = {}, 0
 while at < args do
   local current, previous = KEYS[tonumber(ARGV[at])], KEYS[tonumber(ARGV[at + 1])]
@@ -38,12 +39,16 @@ while at < args do
   for i = at + 3, stop, 3 do
     m = m + 1
     local bucket, field, coord = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local expires = byte(bucket) == 43
+    if expires then
+      bucket = sub(bucket, 2)
+    end
     local known = call('HGET', previous .. bucket, field)
     if not known then
       local key = current .. bucket
       if call('HSETNX', key, field, coord) == 0 then
         known = call('HGET', key, field)
-      elseif call('HLEN', key) == 1 then
+      elseif expires then
         call('PEXPIRE', key, life)
       end
     end

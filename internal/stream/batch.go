@@ -152,6 +152,7 @@ func (b *batch) markOf(first int, r *Record, id []byte) int {
 		coord:  r.Offset,
 	}
 	copy(m.field[:], sum[:12])
+	m.expires = b.expiring.lacks(m.period, m.bucket)
 	if origin := r.Header(schemas.HeaderOrigin); origin != nil {
 		if c, err := parseOrigin(string(origin)); err == nil {
 			m.coord = c

@@ -50,6 +50,8 @@ type mark struct {
 	bucket uint32
 	field  [12]byte
 	coord  int64 // offset of the record that brought it, or of the one it stands for
+	// expires: the bucket may be new, and is given its lifetime.
+	expires bool
 }
 
 type applyAnswer struct {
@@ -73,8 +75,8 @@ func (e *gapError) Error() string {
 const dedupPeriod = 7 * 24 * time.Hour
 
 // dedupBuckets per partition and period: small hashes stay in Redis' compact encoding, about
-// 21 bytes an event id, and are searched in less than a microsecond up to two million of them.
-const dedupBuckets = 1 << 15
+// 21 bytes an event id, and are searched in about a microsecond up to some millions of them.
+const dedupBuckets = 1 << 14
 
 // session is one consumer's hold on one partition.
 type session struct {
@@ -94,6 +96,8 @@ type session struct {
 	// refused are the offsets whose refusal Redis keeps.
 	refused map[int64]bool
 	cache   *cache
+	// expiring are the buckets of marks that have a lifetime.
+	expiring expiring
 	// work is the batch at hand; its memory serves the next one again.
 	work batch
 
@@ -174,6 +178,7 @@ func (s *session) forgets() (writes []write) {
 // rewind makes the session's view that of a watermark.
 func (s *session) rewind(watermark int64) {
 	s.cache.clear()
+	s.expiring.clear()
 	s.base = watermark
 }
 
@@ -217,6 +222,7 @@ func (s *session) attempt(ctx context.Context, b *batch) (applyAnswer, error) {
 		return answer, err
 	}
 	s.base = max(s.base, req.last)
+	s.expiring.note(b.marks, answer.emit)
 	for i, c := range b.changes {
 		c.settle(c.next)
 		s.cache.weigh(c, len(req.writes[i].stored))

@@ -233,7 +233,11 @@ func (s *redisStore) script(ctx context.Context, p partition, r *applyRequest) (
 		args = append(args, prefix(period), prefix(period-1), n)
 		for i := range rest[:n] {
 			m := &rest[i]
-			args = append(args, m.bucket, m.field[:], m.coord)
+			bucket := strconv.FormatUint(uint64(m.bucket), 10)
+			if m.expires {
+				bucket = "+" + bucket
+			}
+			args = append(args, bucket, m.field[:], m.coord)
 		}
 		rest = rest[n:]
 	}

@@ -92,10 +92,11 @@ func TestStoreAgainstMemory(t *testing.T) {
 				}
 				for range rapid.IntRange(0, 8).Draw(rt, "marks") {
 					r.marks = append(r.marks, mark{
-						period: rapid.Int64Range(100, 103).Draw(rt, "period"),
-						bucket: rapid.Uint32Range(0, 1).Draw(rt, "bucket"),
-						field:  [12]byte{rapid.Byte().Draw(rt, "field") % 4},
-						coord:  rapid.Int64Range(0, 5).Draw(rt, "coord"),
+						period:  rapid.Int64Range(100, 103).Draw(rt, "period"),
+						bucket:  rapid.Uint32Range(0, 1).Draw(rt, "bucket"),
+						field:   [12]byte{rapid.Byte().Draw(rt, "field") % 4},
+						coord:   rapid.Int64Range(0, 5).Draw(rt, "coord"),
+						expires: rapid.Bool().Draw(rt, "expires"),
 					})
 				}
 				a, err := got.apply(ctx, here, r)
@@ -169,12 +170,12 @@ func TestStoreLargeBatch(t *testing.T) {
 	})
 }
 
-// TestMarksExpire: every bucket of marks has a lifetime, set once.
+// TestMarksExpire: a bucket of marks is given its lifetime when that is asked for.
 func TestMarksExpire(t *testing.T) {
 	onRedis(t, func(t *testing.T, client redis.UniversalClient, tenant string) {
 		st := newRedisStore(client, scopeOf(tenant), "room", nil)
 		for i := range 5 {
-			r := &applyRequest{base: int64(i) - 1, last: int64(i), marks: []mark{{period: 50, bucket: uint32(i % 2), field: [12]byte{byte(i)}, coord: int64(i)}}}
+			r := &applyRequest{base: int64(i) - 1, last: int64(i), marks: []mark{{period: 50, bucket: uint32(i % 2), field: [12]byte{byte(i)}, coord: int64(i), expires: i < 2}}}
 			if _, err := st.apply(t.Context(), here, r); err != nil {
 				t.Fatal(err)
 			}
@@ -184,6 +185,70 @@ func TestMarksExpire(t *testing.T) {
 			if err != nil || ttl <= dedupPeriod || ttl > 2*dedupPeriod {
 				t.Errorf("bucket %s lives %s (%v), want two periods of %s", bucket, ttl, err, dedupPeriod)
 			}
+		}
+	})
+}
+
+// TestEveryBucketHasALifetime: whichever session writes it first, also after Redis fell back to
+// before it was written.
+func TestEveryBucketHasALifetime(t *testing.T) {
+	onRedis(t, func(t *testing.T, client redis.UniversalClient, tenant string) {
+		ctx := t.Context()
+		room, err := NewRoom(onceRoom{}, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := newRedisStore(client, scopeOf(tenant), room.name, room.stored())
+		s := newSession(room, here, sumsIn, st, -1)
+		next := int64(0)
+		handle := func(n int, period int64) {
+			t.Helper()
+			batch := make([]*Record, n)
+			for i := range batch {
+				id := fmt.Appendf(nil, "event-number-%d", next%700)
+				batch[i] = &Record{Topic: sumsIn, Offset: next, Value: id, TimestampMs: period * dedupPeriod.Milliseconds()}
+				next++
+			}
+			if _, err := s.handle(ctx, batch); err != nil {
+				t.Fatal(err)
+			}
+		}
+		keys := func() []string {
+			t.Helper()
+			all, err := client.Keys(ctx, st.scope.Key("d:*")).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		handle(300, 2900)
+		handle(300, 2900)
+		handle(300, 2901)
+		s = newSession(room, here, sumsIn, st, next-1)
+		handle(300, 2901)
+		if n := len(keys()); n < 500 {
+			t.Fatalf("only %d buckets", n)
+		}
+		if err := client.Del(ctx, keys()...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		back := next - 1000
+		if err := client.Set(ctx, st.watermarkKey(here), back-1, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.handle(ctx, []*Record{{Topic: sumsIn, Offset: next, Value: []byte("event-number-x"), TimestampMs: 1}})
+		if gap, ok := asGap(err); !ok || gap.next != back {
+			t.Fatalf("the session was told %v, want a gap", err)
+		}
+		next = back
+		handle(1000, 2901)
+		for _, k := range keys() {
+			if ttl := client.PTTL(ctx, k).Val(); ttl <= 0 {
+				t.Fatalf("bucket %s lives for ever", k)
+			}
+		}
+		if n := len(keys()); n < 500 {
+			t.Fatalf("only %d buckets after the gap", n)
 		}
 	})
 }
