@@ -59,7 +59,7 @@ func (g GroupConfig) withDefaults() GroupConfig {
 		g.RebalanceTimeout = 60 * time.Second
 	}
 	if g.MaxPoll == 0 {
-		g.MaxPoll = 8_000
+		g.MaxPoll = 4_000
 	}
 	return g
 }
