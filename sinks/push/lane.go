@@ -251,6 +251,19 @@ func (l *lane) drop(p *partition) {
 	}
 }
 
+// longEnough is how long an increase waits before one place in ten of a call is kept for it: when
+// an account sells faster than it can be written to, decreases never end, and a shop would show
+// less than there is for as long as that lasts. No call is delayed by it.
+const longEnough = time.Minute
+
+// kept is how many places of a call are kept for increases that have waited long enough.
+func (l *lane) kept(now time.Time, limit int) int {
+	if limit < 2 || len(l.calm) == 0 || now.Sub(l.calm[0].ready) < longEnough {
+		return 0
+	}
+	return min(max(1, limit/10), len(l.calm))
+}
+
 // pick takes what may be begun now, decreases first, or tells how long there is nothing to
 // do (negative = until woken).
 func (l *lane) pick(now time.Time) (batch []*listing, wait time.Duration) {
@@ -262,8 +275,13 @@ func (l *lane) pick(now time.Time) (batch []*listing, wait time.Duration) {
 		limit = 1 // one tries the ice
 	}
 	wait = -1
+	kept := l.kept(now, limit)
 	for _, q := range []*queue{&l.urgent, &l.calm} {
-		for len(*q) > 0 && len(batch) < limit {
+		most := limit
+		if q == &l.urgent {
+			most -= kept
+		}
+		for len(*q) > 0 && len(batch) < most {
 			g := (*q)[0]
 			if d := g.ready.Sub(now); d > 0 {
 				if wait < 0 || d < wait {
