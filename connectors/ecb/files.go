@@ -78,7 +78,7 @@ func splitHistory(csv []byte) ([]day, error) {
 		return nil, fmt.Errorf("the history CSV is cut off: its last line has no end")
 	}
 	columns := bytes.Count(header, []byte(","))
-	days := make([]day, 0, 8192)
+	days := make([]day, 0, bytes.Count(rest, []byte("\n")))
 	for n := 2; len(rest) > 0; n++ {
 		var row []byte
 		row, rest, _ = bytes.Cut(rest, []byte("\n"))
