@@ -106,7 +106,7 @@ func onEngines(t *testing.T, partitions int32, f func(t *testing.T, e *engines))
 	})
 }
 
-func (e *engines) topics(t *testing.T, partitions int32) {
+func (e *engines) topics(t testing.TB, partitions int32) {
 	t.Helper()
 	c, err := kafka.Open(e.deps.Kafka, e.deps.Scope, e.deps.Log)
 	if err != nil {
@@ -119,7 +119,7 @@ func (e *engines) topics(t *testing.T, partitions int32) {
 	}
 }
 
-func (e *engines) produce(t *testing.T, records ...kafka.Record) {
+func (e *engines) produce(t testing.TB, records ...kafka.Record) {
 	t.Helper()
 	c, err := kafka.Open(e.deps.Kafka, e.deps.Scope, e.deps.Log)
 	if err != nil {
@@ -154,7 +154,7 @@ func (e *engines) table(t *testing.T) map[string]*event.Claim {
 }
 
 // drained waits until the group has committed everything.
-func (e *engines) drained(t *testing.T, room string) {
+func (e *engines) drained(t testing.TB, room string) {
 	t.Helper()
 	c, err := kafka.Open(e.deps.Kafka, e.deps.Scope, e.deps.Log)
 	if err != nil {
@@ -175,7 +175,7 @@ func (e *engines) drained(t *testing.T, room string) {
 	})
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
 	for !ok() {
@@ -187,7 +187,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // start runs a loop in the background; stop ends it and reports its error.
-func (e *engines) start(t *testing.T, f Fold) (stop func() error) {
+func (e *engines) start(t testing.TB, f Fold) (stop func() error) {
 	t.Helper()
 	l, err := NewLoop(f, e.deps)
 	if err != nil {
