@@ -58,7 +58,11 @@ func (g GroupConfig) withDefaults() GroupConfig {
 	if g.RebalanceTimeout == 0 {
 		g.RebalanceTimeout = 60 * time.Second
 	}
-	if g.MaxPoll == 0 {
+	switch {
+	case g.MaxPoll > 0:
+	case g.Gather > 0:
+		g.MaxPoll = 20_000 // what was gathered is handled at once
+	default:
 		g.MaxPoll = 4_000
 	}
 	return g

@@ -226,8 +226,9 @@ func (s *stage) configure() error {
 	// The engine shares this machine's cores: few large inserts cost it least.
 	c.ClickHouse.BatchRecords, c.ClickHouse.BatchAge = 50_000, 3*time.Second
 	if s.opts.Orders != "" {
-		// A year in a minute: a second here is a week of changes.
-		c.Stock.Gather = time.Second
+		// A year in a minute: a second here is a week of changes. What replaces each other within two
+		// weeks is decided, written and stored once.
+		c.Stock.Gather = 3 * time.Second
 		// More partitions would make smaller batches, not more hands.
 		c.Kafka.Partitions = config.Partitions{Wide: 2, Narrow: 1}
 		// An insert makes a part of a dozen files for each month and table that it touches: making
