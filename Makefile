@@ -61,7 +61,7 @@ race: bin/crossdock ## run the tests under the race detector
 
 .PHONY: chaos
 chaos: bin/crossdock ## kill every role at every named point, on the real engines (long)
-	CROSSDOCK_CHAOS=long go test -count=1 -timeout 60m -v ./test/chaos/...
+	REQUIRE_SERVICES=1 CROSSDOCK_CHAOS=long go test -count=1 -timeout 60m -v ./test/chaos/...
 
 .PHONY: bench
 bench: bin/crossdock ## Go benchmarks, and the end-to-end load run
