@@ -31,7 +31,7 @@ func points(role string) []string {
 // matrix is what each role dies of: every point, at several passages.
 func matrix() map[string][]shot {
 	m := make(map[string][]shot)
-	for _, role := range roleNames {
+	for _, role := range mortal {
 		for _, p := range points(role) {
 			passes := []int{1, 3}
 			switch {

@@ -258,11 +258,39 @@ func (s *stage) configure() error {
 		return err
 	}
 	s.cfg = &c
+	if err := s.leave(); err != nil {
+		return err
+	}
 	s.depot, err = depotsim.New(depotsim.Config{
 		URL: "http://" + webhookAddr + "/webhooks/" + warehouse.Name + "/" + depotAccount, Secret: depotSecret,
 		BatchSize: 500, DuplicateEvery: 20,
 	})
 	return err
+}
+
+// config is where the commands that only look find the engines.
+func (s *stage) config() string { return filepath.Join(s.opts.Dir, "crossdock.yaml") }
+
+// leave writes a configuration with which trace, lag and dlq can be asked from beside.
+func (s *stage) leave() error {
+	text := fmt.Sprintf(`# Written by crossdock dev, anew at each start: for trace, lag and dlq while it runs.
+tenant: %s
+environment: %s
+kafka:
+  brokers: [%q]
+  replicas: 1
+  min_in_sync: 0
+redis:
+  addrs: [%q]
+clickhouse:
+  addrs: [%q]
+  compression: none
+  buyer_key: env:CROSSDOCK_DEV_BUYER
+`, s.cfg.Tenant, s.cfg.Environment, s.addrs.kafka, s.addrs.redis, s.addrs.clickhouse)
+	if err := os.WriteFile(s.config(), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	return nil
 }
 
 // rates serves the rate history.

@@ -34,6 +34,7 @@ func Trade(ctx context.Context, o Options) error {
 			{"clickhouse", "http://" + st.addrs.clickhouse + "/?database=" + st.cfg.Scope().Database() + "&query=SELECT+count()+FROM+orders+FINAL"},
 			{"kafka", st.addrs.kafka + " (development broker)"},
 			{"redis", st.addrs.redis + " (development cache)"},
+			{"look", "crossdock --config " + st.config() + " trace shop-uk/ORDER (or lag, or dlq list)"},
 			{"data", o.Dir},
 		} {
 			st.say("%-11s %s", a[0], a[1])
