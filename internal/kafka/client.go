@@ -221,10 +221,6 @@ func (c *Client) Convert(ctx context.Context, r *Record, add func(*kgo.Record)) 
 	if r.TimestampMs != 0 {
 		rec.Timestamp = time.UnixMilli(r.TimestampMs)
 	}
-	key := r.PartitionKey
-	if key == nil {
-		key = r.Key
-	}
 	switch {
 	case r.ByPartition && r.Partition < 0:
 		for p := range d.Partitions {
@@ -239,7 +235,7 @@ func (c *Client) Convert(ctx context.Context, r *Record, add func(*kgo.Record)) 
 		}
 		rec.Partition = r.Partition
 	default:
-		rec.Partition = Partition(key, d.Partitions)
+		rec.Partition = d.Partition(r.Key, r.PartitionKey)
 	}
 	add(&rec)
 	return nil
@@ -265,6 +261,14 @@ type Destination struct {
 	// Topic is its full name.
 	Topic      string
 	Partitions int32
+}
+
+// Partition is where a record goes: by its partition key, or by its key when it has none.
+func (d Destination) Partition(key, partitionKey []byte) int32 {
+	if partitionKey != nil {
+		key = partitionKey
+	}
+	return Partition(key, d.Partitions)
 }
 
 // Destination is where records of a topic go. The cluster is asked once: partition counts of

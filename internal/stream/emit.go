@@ -73,12 +73,8 @@ func (l *Loop) emit(ctx context.Context, h *handled, e *emission) error {
 		if err != nil {
 			return err
 		}
-		key := o.PartitionKey
-		if key == nil {
-			key = o.Key
-		}
 		slab = append(slab, kgo.Record{
-			Topic: d.Topic, Partition: kafka.Partition(key, d.Partitions), Key: o.Key, Value: value, Headers: headers,
+			Topic: d.Topic, Partition: d.Partition(o.Key, o.PartitionKey), Key: o.Key, Value: value, Headers: headers,
 		})
 		all = append(all, &slab[len(slab)-1])
 	}

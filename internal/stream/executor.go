@@ -101,7 +101,8 @@ func (l *ExecutorLoop) offer(ctx context.Context, fetches kgo.Fetches) error {
 		l.mu.Unlock()
 		ds := make([]*Delivery, len(fp.Records))
 		for i, r := range fp.Records {
-			ds[i] = &Delivery{Record: convert(t, r), Done: tr.add(r.Offset, r.LeaderEpoch, r.Timestamp)}
+			rec := convert(t, r)
+			ds[i] = &Delivery{Record: &rec, Done: tr.add(r.Offset, r.LeaderEpoch, r.Timestamp)}
 		}
 		tr.setHigh(fp.HighWatermark)
 		l.Metrics.Records.WithLabelValues(l.name).Add(float64(len(ds)))

@@ -226,21 +226,18 @@ type StateError struct{ Room, Why string }
 func (e *StateError) Error() string { return e.Why }
 
 // convert makes a stream record of a client's. Nothing is copied.
-func convert(t schemas.Topic, r *kgo.Record) *Record {
-	return &Record{
+func convert(t schemas.Topic, r *kgo.Record) Record {
+	return Record{
 		Topic: t, Partition: r.Partition, Offset: r.Offset,
 		TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: r.Headers,
 	}
 }
 
-// convertAll makes a batch of them.
+// convertAll makes a batch of them, in one piece.
 func convertAll(t schemas.Topic, from []*kgo.Record) []*Record {
 	slab, all := make([]Record, len(from)), make([]*Record, len(from))
 	for i, r := range from {
-		slab[i] = Record{
-			Topic: t, Partition: r.Partition, Offset: r.Offset,
-			TimestampMs: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: r.Headers,
-		}
+		slab[i] = convert(t, r)
 		all[i] = &slab[i]
 	}
 	return all

@@ -320,7 +320,8 @@ func (l *WriterLoop) cut(lane *writeLane) *Batch {
 		b.First, b.Last = lane.forced.first, lane.forced.last
 	}
 	for _, r := range lane.buffer[:n] {
-		b.Records = append(b.Records, convert(t, r))
+		rec := convert(t, r)
+		b.Records = append(b.Records, &rec)
 	}
 	b.Token = fmt.Sprintf("v1|%s|%d|%d|%d", l.ids[t.Name], b.Partition, b.First, b.Last)
 	return b
