@@ -70,7 +70,7 @@ func (c *client) complete(ctx context.Context, name, node string, parts func(*re
 	b = append(b, name...)
 	b = append(b, `":`...)
 	b = append(b, node...)
-	if r.err != nil || len(open) == 0 {
+	if r.Err() != nil || len(open) == 0 {
 		// A node that cannot be read is emitted as it is; the translator refuses it.
 		return append(b, '}'), false, nil
 	}
@@ -116,12 +116,12 @@ func (c *client) complete(ctx context.Context, name, node string, parts func(*re
 // member is one member of an object, as it stands in the document; "" when it is not there.
 func member(doc, name string) string {
 	r := newReaderString(doc)
-	if r.object() {
-		for key, ok := r.next(); ok; key, ok = r.next() {
+	if r.Object() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			if key == name {
-				return r.raw()
+				return r.Raw()
 			}
-			r.skip()
+			r.Skip()
 		}
 	}
 	return ""
@@ -130,18 +130,18 @@ func member(doc, name string) string {
 // ownerID is a node's global id as it was written.
 func ownerID(node string) string {
 	r := newReaderString(member(node, "id"))
-	return r.str()
+	return r.Text()
 }
 
 func orderParts(r *reader) (open []part) {
 	var id string
-	if !r.object() {
+	if !r.Object() {
 		return nil
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			id = r.str()
+			id = r.Text()
 		case "lineItems":
 			open = r.connection(open, part{doc: &docOrderLines, member: "lineItems"})
 		case "fulfillments":
@@ -149,7 +149,7 @@ func orderParts(r *reader) (open []part) {
 		case "refunds":
 			open = r.partsOf(open, part{doc: &docRefundLines, member: "refundLineItems"})
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	for i := range open {
@@ -162,17 +162,17 @@ func orderParts(r *reader) (open []part) {
 
 func productParts(r *reader) (open []part) {
 	var id string
-	if !r.object() {
+	if !r.Object() {
 		return nil
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			id = r.str()
+			id = r.Text()
 		case "variants":
 			open = r.connection(open, part{doc: &docVariants, member: "variants"})
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	for i := range open {
@@ -183,12 +183,12 @@ func productParts(r *reader) (open []part) {
 
 // connection appends p when the connection being read has another page.
 func (r *reader) connection(open []part, p part) []part {
-	if !r.object() {
+	if !r.Object() {
 		return open
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		if key != "pageInfo" {
-			r.skip()
+			r.Skip()
 			continue
 		}
 		if next, cursor := r.pageInfo(); next {
@@ -201,20 +201,20 @@ func (r *reader) connection(open []part, p part) []part {
 
 // partsOf does so for each object of a list, which own their parts themselves.
 func (r *reader) partsOf(open []part, p part) []part {
-	for ok := r.array(); ok && r.more(); {
+	for ok := r.Array(); ok && r.More(); {
 		from := len(open)
 		var id string
-		if !r.object() {
+		if !r.Object() {
 			continue
 		}
-		for key, ok := r.next(); ok; key, ok = r.next() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			switch key {
 			case "id":
-				id = r.str()
+				id = r.Text()
 			case p.member:
 				open = r.connection(open, p)
 			default:
-				r.skip()
+				r.Skip()
 			}
 		}
 		for i := range open[from:] {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/internal/httpx"
 )
 
@@ -283,7 +284,7 @@ func (a *auth) ask(ctx context.Context, form url.Values) (*tokenAnswer, error) {
 		return &answer, nil
 	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		return nil, fmt.Errorf("%w: Shopify refuses a token for %s (%d %s): check client_id and client_secret, or install the app again",
-			connectors.ErrNeedsAuthorisation, a.cfg.Shop, resp.StatusCode, clip(answer.Error))
+			connectors.ErrNeedsAuthorisation, a.cfg.Shop, resp.StatusCode, jsonread.Clip(answer.Error))
 	case resp.StatusCode == http.StatusTooManyRequests:
 		return nil, &connectors.RetryAfterError{After: retryAfter(resp.Header, time.Second), Err: errors.New("asking for a token: too many requests")}
 	default:

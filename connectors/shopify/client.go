@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/internal/httpx"
 )
 
@@ -213,7 +214,7 @@ func (c *client) status(resp *http.Response) error {
 		if u, err := resp.Location(); err == nil {
 			host = u.Host
 		}
-		return &unsentError{fmt.Errorf("%w: Shopify redirects to %s, which is not followed: if the shop's domain changed, change shop", connectors.ErrPermanent, clip(host))}
+		return &unsentError{fmt.Errorf("%w: Shopify redirects to %s, which is not followed: if the shop's domain changed, change shop", connectors.ErrPermanent, jsonread.Clip(host))}
 	case code >= 500:
 		return &passingError{fmt.Errorf("Shopify answered %d", code)}
 	default:
@@ -241,37 +242,37 @@ type graphError struct {
 // an order is no order.
 func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer) error {
 	r := newReader(text)
-	if c := r.peek(); c != '{' {
-		return &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of Shopify", clip(resp.Header.Get("Content-Type")))}
+	if c := r.Peek(); c != '{' {
+		return &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of Shopify", jsonread.Clip(resp.Header.Get("Content-Type")))}
 	}
 	var failures []graphError
-	r.object()
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	r.Object()
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "data":
-			if raw := r.raw(); raw != "null" {
+			if raw := r.Raw(); raw != "null" {
 				a.data = raw
 			}
 		case "errors":
 			// A list of errors; some refusals are a bare string.
-			raw := r.raw()
+			raw := r.Raw()
 			if json.Unmarshal([]byte(raw), &failures) != nil {
-				failures = append(failures, graphError{Message: clip(raw)})
+				failures = append(failures, graphError{Message: jsonread.Clip(raw)})
 			}
 		case "extensions":
 			var ext struct {
 				Cost *throttle `json:"cost"`
 			}
-			if json.Unmarshal([]byte(r.raw()), &ext) == nil {
+			if json.Unmarshal([]byte(r.Raw()), &ext) == nil {
 				a.throttle = ext.Cost
 			}
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	r.end()
-	if r.err != nil {
-		return &passingError{fmt.Errorf("the answer cannot be read: %w", r.err)}
+	r.End()
+	if r.Err() != nil {
+		return &passingError{fmt.Errorf("the answer cannot be read: %w", r.Err())}
 	}
 	if t := a.throttle; t != nil {
 		c.learn(d, t)
@@ -299,13 +300,13 @@ func (c *client) refused(failures []graphError, t *throttle) error {
 		c.deps.Limiter.Observe(operation, connectors.LimitState{RetryAfter: after})
 		return &unsentError{&connectors.RetryAfterError{After: after, Err: errors.New("throttled")}}
 	case "MAX_COST_EXCEEDED":
-		return &unsentError{fmt.Errorf("%w: %s", errTooExpensive, clip(first.Message))}
+		return &unsentError{fmt.Errorf("%w: %s", errTooExpensive, jsonread.Clip(first.Message))}
 	case "ACCESS_DENIED":
 		return &unsentError{fmt.Errorf("%w: access denied: %s: give the app the missing scope (`crossdock check` names it)", connectors.ErrNeedsAuthorisation, clipLong(first.Message))}
 	case "INTERNAL_SERVER_ERROR":
 		return &passingError{fmt.Errorf("Shopify failed: %s", clipLong(first.Message))}
 	default:
-		return &unsentError{fmt.Errorf("%w: Shopify refuses the document: %s %s", connectors.ErrPermanent, clip(code), clipLong(first.Message))}
+		return &unsentError{fmt.Errorf("%w: Shopify refuses the document: %s %s", connectors.ErrPermanent, jsonread.Clip(code), clipLong(first.Message))}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
 // cursor is the state between two polls.
@@ -25,7 +26,7 @@ func readCursor(req connectors.PollRequest) (c cursor, from time.Time, err error
 		return cursor{Until: req.Start}, req.Start, nil
 	}
 	if err := json.Unmarshal(req.Cursor, &c); err != nil {
-		return c, from, fmt.Errorf("%w: the stored cursor %q cannot be read: delete it to begin from start", connectors.ErrPermanent, clip(string(req.Cursor)))
+		return c, from, fmt.Errorf("%w: the stored cursor %q cannot be read: delete it to begin from start", connectors.ErrPermanent, jsonread.Clip(string(req.Cursor)))
 	}
 	if c.Resume != nil {
 		return c, *c.Resume, nil
@@ -183,31 +184,31 @@ func readPage(data string, path ...string) (p page, err error) {
 	r := newReaderString(data)
 	var read func(path []string)
 	read = func(path []string) {
-		if !r.object() {
-			r.unexpected("an object")
+		if !r.Object() {
+			r.Unexpected("an object")
 			return
 		}
-		for key, ok := r.next(); ok; key, ok = r.next() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			switch {
 			case len(path) > 0 && key == path[0]:
 				read(path[1:])
 			case len(path) == 0 && key == "nodes":
-				for ok := r.array(); ok && r.more(); {
-					if node := r.raw(); node != "null" && node != "" {
+				for ok := r.Array(); ok && r.More(); {
+					if node := r.Raw(); node != "null" && node != "" {
 						p.nodes = append(p.nodes, node)
 					}
 				}
 			case len(path) == 0 && key == "pageInfo":
 				p.next, p.cursor = r.pageInfo()
 			default:
-				r.skip()
+				r.Skip()
 			}
 		}
 	}
 	read(path)
-	r.end()
-	if r.err != nil {
-		return page{}, &passingError{fmt.Errorf("the answer cannot be read: %w", r.err)}
+	r.End()
+	if r.Err() != nil {
+		return page{}, &passingError{fmt.Errorf("the answer cannot be read: %w", r.Err())}
 	}
 	if p.next && p.cursor == "" {
 		return page{}, &passingError{errors.New("the answer promises another page and gives no cursor")}
@@ -219,19 +220,19 @@ func readPage(data string, path ...string) (p page, err error) {
 // emitted as it is, and the translator says what is wrong with it.
 func head(node string) (id string, updated time.Time) {
 	r := newReaderString(node)
-	if !r.object() {
+	if !r.Object() {
 		return "", updated
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			id = r.id()
+			id = r.ID()
 		case "updatedAt":
-			if ms := r.instant(); ms != 0 {
+			if ms := r.Instant(); ms != 0 {
 				updated = time.UnixMilli(ms).UTC()
 			}
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return id, updated
@@ -288,19 +289,19 @@ func (p *levelPoller) Poll(ctx context.Context, req connectors.PollRequest, emit
 // levelHead is head for inventory levels, whose own id is not what they go by.
 func levelHead(node string) (item string, updated time.Time) {
 	r := newReaderString(node)
-	if !r.object() {
+	if !r.Object() {
 		return "", updated
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "item":
 			item = r.idOf()
 		case "updatedAt":
-			if ms := r.instant(); ms != 0 {
+			if ms := r.Instant(); ms != 0 {
 				updated = time.UnixMilli(ms).UTC()
 			}
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return item, updated

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -61,7 +62,7 @@ func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error
 	case formatGraphOrder:
 		facts.Orders = t.orderEnvelope()
 	case formatRefund:
-		t.currency = t.keep(refundCurrency(t.r.s))
+		t.currency = t.keep(refundCurrency(t.r.Source()))
 		facts.Refunds = one(t.refund(true))
 	case formatProduct:
 		facts.Products = one(t.product())
@@ -74,13 +75,13 @@ func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error
 	case formatOrderEdit, formatOrderDelete:
 		// What an edit did comes as the whole order in orders/updated. Only orders that are
 		// finished can be deleted, and a deleted order is still a fact of the past.
-		t.r.skip()
+		t.r.Skip()
 	default:
 		return facts, fmt.Errorf("%w: shopify has no format %q", connectors.ErrUnsupported, rec.Format)
 	}
-	t.r.end()
-	if t.r.err != nil {
-		return connectors.Facts{}, fmt.Errorf("translating shopify %s %s: %w", rec.Format, rec.Object, t.r.err)
+	t.r.End()
+	if t.r.Err() != nil {
+		return connectors.Facts{}, fmt.Errorf("translating shopify %s %s: %w", rec.Format, rec.Object, t.r.Err())
 	}
 	return facts, nil
 }
@@ -120,21 +121,22 @@ type translation struct {
 // begin takes up a document.
 func (t *translation) begin(tr *translator, rec *connectors.Record) {
 	t.translator, t.account, t.currency, t.open = tr, rec.Account, "", 0
-	t.r.reset(view(rec.Body))
+	t.r.Reset(view(rec.Body))
 }
 
 // end forgets the document; the lists keep their room.
 func (t *translation) end() {
-	t.r.s, t.place, t.placeText = "", nil, ""
+	t.r.Reset("")
+	t.place, t.placeText = nil, ""
 	clear(t.fulfilled)
 	t.current, t.fulfilled, t.allocated = t.current[:0], t.fulfilled[:0], t.allocated[:0]
 }
 
 // str reads a string that is kept; null is "".
-func (t *translation) str() string { return t.keep(t.r.str()) }
+func (t *translation) str() string { return t.keep(t.r.Text()) }
 
 // id reads an identifier that is kept; null is "".
-func (t *translation) id() string { return t.keep(t.r.id()) }
+func (t *translation) id() string { return t.keep(t.r.ID()) }
 
 // lineCount is a number of units of one order line.
 type lineCount struct {
@@ -144,12 +146,12 @@ type lineCount struct {
 
 // money parses an amount in the currency of the document. "" is nil.
 func (t *translation) money(text string) *event.Money {
-	if text == "" || t.r.err != nil {
+	if text == "" || t.r.Err() != nil {
 		return nil
 	}
 	minor, err := money.Parse(provider, t.currency, text)
 	if err != nil {
-		t.r.fail("%v", err)
+		t.r.Fail("%v", err)
 		return nil
 	}
 	return t.amount(minor, t.currency)
@@ -162,12 +164,12 @@ func (t *translation) amount(minor int64, currency string) *event.Money {
 }
 
 func (t *translation) minor(text string) int64 {
-	if text == "" || t.r.err != nil {
+	if text == "" || t.r.Err() != nil {
 		return 0
 	}
 	minor, err := money.Parse(provider, t.currency, text)
 	if err != nil {
-		t.r.fail("%v", err)
+		t.r.Fail("%v", err)
 	}
 	return minor
 }
@@ -176,7 +178,7 @@ func (t *translation) minor(text string) int64 {
 func (t *translation) sum(a, b int64) int64 {
 	v, err := money.Add(a, b)
 	if err != nil {
-		t.r.fail("%v", err)
+		t.r.Fail("%v", err)
 	}
 	return v
 }
@@ -194,40 +196,40 @@ type bag struct{ shop, shopCurrency, buyer, buyerCurrency string }
 
 // bag reads {"shop_money": {"amount", "currency_code"}, "presentment_money": …}.
 func (r *reader) bag() (b bag) {
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return b
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "shop_money", "shopMoney":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			b.shop, b.shopCurrency = r.amount()
 		case "presentment_money", "presentmentMoney":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			b.buyer, b.buyerCurrency = r.amount()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return b
 }
 
 func (r *reader) amount() (text, currency string) {
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return "", ""
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "amount":
-			r.once(&seen, 0)
-			text = r.number()
+			r.Once(&seen, 0)
+			text = r.Number()
 		case "currency_code", "currencyCode":
-			r.once(&seen, 1)
-			currency = r.str()
+			r.Once(&seen, 1)
+			currency = r.Text()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return text, currency
@@ -237,47 +239,47 @@ func (r *reader) amount() (text, currency string) {
 // (GraphQL).
 func (t *translation) each(read func()) {
 	r := t.r
-	if r.peek() != '{' {
-		for ok := r.array(); ok && r.more(); {
+	if r.Peek() != '{' {
+		for ok := r.Array(); ok && r.More(); {
 			read()
 		}
 		return
 	}
-	var seen members
-	r.object()
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	var seen jsonread.Members
+	r.Object()
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "nodes":
-			r.once(&seen, 0)
-			for ok := r.array(); ok && r.more(); {
+			r.Once(&seen, 0)
+			for ok := r.Array(); ok && r.More(); {
 				read()
 			}
 		case "pageInfo":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			if next, _ := r.pageInfo(); next {
 				t.open++
 			}
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 }
 
 func (r *reader) pageInfo() (next bool, cursor string) {
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return false, ""
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "hasNextPage":
-			r.once(&seen, 0)
-			next = r.boolean()
+			r.Once(&seen, 0)
+			next = r.Boolean()
 		case "endCursor":
-			r.once(&seen, 1)
-			cursor = r.str()
+			r.Once(&seen, 1)
+			cursor = r.Text()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return next, cursor
@@ -285,16 +287,16 @@ func (r *reader) pageInfo() (next bool, cursor string) {
 
 // idOf reads {"id": …}; null is "".
 func (r *reader) idOf() (id string) {
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return ""
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		if key == "id" {
-			r.once(&seen, 0)
-			id = r.id()
+			r.Once(&seen, 0)
+			id = r.ID()
 		} else {
-			r.skip()
+			r.Skip()
 		}
 	}
 	return id
@@ -304,68 +306,68 @@ func (r *reader) idOf() (id string) {
 // given. Pages come behind the node that they continue.
 func (t *translation) envelope(name string, node, page func()) {
 	r := t.r
-	var seen members
-	if !r.object() {
-		r.unexpected("an object")
+	var seen jsonread.Members
+	if !r.Object() {
+		r.Unexpected("an object")
 		return
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch {
 		case key == name:
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			node()
 		case key == "pages" && seen&1 != 0:
-			r.once(&seen, 1)
-			for ok := r.array(); ok && r.more(); {
+			r.Once(&seen, 1)
+			for ok := r.Array(); ok && r.More(); {
 				page()
 				t.open--
 			}
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err == nil && seen&1 == 0 {
-		r.fail("%s is missing", name)
+	if r.Err() == nil && seen&1 == 0 {
+		r.Fail("%s is missing", name)
 	}
-	if r.err == nil && t.open != 0 {
-		r.fail("%d pages of the %s are missing", t.open, name)
+	if r.Err() == nil && t.open != 0 {
+		r.Fail("%d pages of the %s are missing", t.open, name)
 	}
 }
 
 // currencyOf finds the currency of an order that tells its amounts first: members of an
 // object have no order. The slow way, and never needed with Shopify as it is.
 func (t *translation) currencyOf() string {
-	if t.currency != "" || t.r.err != nil {
+	if t.currency != "" || t.r.Err() != nil {
 		return t.currency
 	}
-	r := newReaderString(t.r.s)
+	r := newReaderString(t.r.Source())
 	find := func() {
-		for key, ok := r.next(); ok; key, ok = r.next() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			if key == "currency" || key == "currencyCode" {
-				t.currency = t.keep(strings.ToUpper(r.str()))
+				t.currency = t.keep(strings.ToUpper(r.Text()))
 			} else {
-				r.skip()
+				r.Skip()
 			}
 		}
 	}
-	if r.object() {
-		for key, ok := r.next(); ok; key, ok = r.next() {
+	if r.Object() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			switch key {
 			case "currency", "currencyCode":
-				t.currency = t.keep(strings.ToUpper(r.str()))
+				t.currency = t.keep(strings.ToUpper(r.Text()))
 			case "order":
-				if r.peek() == '{' && r.object() {
+				if r.Peek() == '{' && r.Object() {
 					find()
 				} else {
-					r.skip()
+					r.Skip()
 				}
 			default:
-				r.skip()
+				r.Skip()
 			}
 		}
 	}
 	if t.currency == "" {
-		t.r.fail("the order names no currency")
+		t.r.Fail("the order names no currency")
 	}
 	return t.currency
 }

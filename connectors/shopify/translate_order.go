@@ -3,6 +3,7 @@ package shopify
 import (
 	"strings"
 
+	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -36,8 +37,8 @@ type fulfilments map[string]bool
 
 func (t *translation) readOrder(of *fulfilments) *orderBlock {
 	r := t.r
-	if !r.object() {
-		r.unexpected("an order")
+	if !r.Object() {
+		r.Unexpected("an order")
 		return nil
 	}
 	block := t.orders.take()
@@ -45,7 +46,7 @@ func (t *translation) readOrder(of *fulfilments) *orderBlock {
 	o.Connector, o.Account = provider, t.account
 	o.Lines, o.ShippingLines = block.lines[:0], block.ships[:0]
 	var (
-		seen               members
+		seen               jsonread.Members
 		created, processed int64
 		closed             int64
 		total              bag
@@ -57,120 +58,120 @@ func (t *translation) readOrder(of *fulfilments) *orderBlock {
 		totalText          string
 		shippingTotal      string
 	)
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			o.Id = t.id()
 		case "name":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			o.Name = t.str()
 		case "updated_at", "updatedAt":
-			r.once(&seen, 2)
-			o.UpdatedMs = r.instant()
+			r.Once(&seen, 2)
+			o.UpdatedMs = r.Instant()
 		case "created_at", "createdAt":
-			r.once(&seen, 3)
-			created = r.instant()
+			r.Once(&seen, 3)
+			created = r.Instant()
 		case "processed_at", "processedAt":
-			r.once(&seen, 4)
-			processed = r.instant()
+			r.Once(&seen, 4)
+			processed = r.Instant()
 		case "cancelled_at", "cancelledAt":
-			r.once(&seen, 5)
-			o.CancelledMs = r.instant()
+			r.Once(&seen, 5)
+			o.CancelledMs = r.Instant()
 		case "closed_at", "closedAt":
-			r.once(&seen, 6)
-			closed = r.instant()
+			r.Once(&seen, 6)
+			closed = r.Instant()
 		case "cancel_reason", "cancelReason":
-			r.once(&seen, 7)
-			o.CancelReason = t.keep(strings.ToLower(r.str()))
+			r.Once(&seen, 7)
+			o.CancelReason = t.keep(strings.ToLower(r.Text()))
 		case "test":
-			r.once(&seen, 8)
-			o.Test = r.boolean()
+			r.Once(&seen, 8)
+			o.Test = r.Boolean()
 		case "financial_status", "displayFinancialStatus":
-			r.once(&seen, 9)
-			o.PaymentStatus = paymentStatus(r.str())
+			r.Once(&seen, 9)
+			o.PaymentStatus = paymentStatus(r.Text())
 		case "currency", "currencyCode":
-			r.once(&seen, 10)
-			o.Currency = t.keep(strings.ToUpper(r.str()))
+			r.Once(&seen, 10)
+			o.Currency = t.keep(strings.ToUpper(r.Text()))
 			t.currency = o.Currency
 		case "taxes_included", "taxesIncluded":
-			r.once(&seen, 11)
-			o.TaxesIncluded = r.boolean()
+			r.Once(&seen, 11)
+			o.TaxesIncluded = r.Boolean()
 		case "total_price":
-			r.once(&seen, 12)
-			totalText = r.number()
+			r.Once(&seen, 12)
+			totalText = r.Number()
 		case "total_price_set", "totalPriceSet":
-			r.once(&seen, 13)
+			r.Once(&seen, 13)
 			total = r.bag()
 		case "total_discounts":
-			r.once(&seen, 14)
-			text := r.number()
+			r.Once(&seen, 14)
+			text := r.Number()
 			t.currencyOf()
 			o.TotalDiscounts = t.money(text)
 		case "totalDiscountsSet":
-			r.once(&seen, 14)
+			r.Once(&seen, 14)
 			text := r.bag().shop
 			t.currencyOf()
 			o.TotalDiscounts = t.money(text)
 		case "total_shipping_price_set", "totalShippingPriceSet":
-			r.once(&seen, 15)
+			r.Once(&seen, 15)
 			shippingTotal = r.bag().shop
 		case "total_tax":
-			r.once(&seen, 16)
-			text := r.number()
+			r.Once(&seen, 16)
+			text := r.Number()
 			t.currencyOf()
 			o.TotalTax = t.money(text)
 		case "totalTaxSet":
-			r.once(&seen, 16)
+			r.Once(&seen, 16)
 			text := r.bag().shop
 			t.currencyOf()
 			o.TotalTax = t.money(text)
 		case "tax_lines", "taxLines":
-			r.once(&seen, 17)
+			r.Once(&seen, 17)
 			o.Taxes = t.taxLines(block.taxes[:0])
 		case "customer":
-			r.once(&seen, 18)
+			r.Once(&seen, 18)
 			o.BuyerId, first, last = r.customer()
 			o.BuyerId = t.keep(o.BuyerId)
 		case "shipping_address", "shippingAddress":
-			r.once(&seen, 19)
+			r.Once(&seen, 19)
 			shipping = t.address()
 		case "billing_address", "billingAddress":
-			r.once(&seen, 20)
+			r.Once(&seen, 20)
 			billing = t.address()
 		case "email":
-			r.once(&seen, 21)
+			r.Once(&seen, 21)
 			block.personal.Email = t.str()
 		case "phone":
-			r.once(&seen, 22)
+			r.Once(&seen, 22)
 			block.personal.Phone = t.str()
 		case "source_identifier", "sourceIdentifier":
-			r.once(&seen, 23)
-			source = r.str()
+			r.Once(&seen, 23)
+			source = r.Text()
 		case "po_number", "poNumber":
-			r.once(&seen, 24)
-			po = r.str()
+			r.Once(&seen, 24)
+			po = r.Text()
 		case "line_items", "lineItems":
-			r.once(&seen, 25)
+			r.Once(&seen, 25)
 			t.currencyOf()
 			t.each(func() { t.line(o) })
 		case "shipping_lines", "shippingLines":
-			r.once(&seen, 26)
+			r.Once(&seen, 26)
 			t.currencyOf()
 			t.each(func() { t.shippingLine(o) })
 		case "discount_applications", "discountApplications":
-			r.once(&seen, 27)
+			r.Once(&seen, 27)
 			applications = true
 			t.each(func() { o.Discounts = append(o.Discounts, t.application()) })
 		case "discount_codes":
-			r.once(&seen, 28)
+			r.Once(&seen, 28)
 			t.currencyOf()
 			t.each(func() { codes = append(codes, t.discountCode()) })
 		case "fulfillments":
-			r.once(&seen, 29)
+			r.Once(&seen, 29)
 			t.each(func() { t.fulfilment(of) })
 		case "refunds":
-			r.once(&seen, 30)
+			r.Once(&seen, 30)
 			t.currencyOf()
 			t.each(func() {
 				if f := t.refund(false); f != nil {
@@ -178,14 +179,14 @@ func (t *translation) readOrder(of *fulfilments) *orderBlock {
 				}
 			})
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err != nil {
+	if r.Err() != nil {
 		return nil
 	}
 	if o.Id == "" || o.Currency == "" || o.UpdatedMs == 0 {
-		r.fail("an order needs id, currency and updated_at")
+		r.Fail("an order needs id, currency and updated_at")
 		return nil
 	}
 	// processed_at is the order's business time: it may lie before created_at when an order
@@ -206,13 +207,13 @@ func (t *translation) readOrder(of *fulfilments) *orderBlock {
 		total.shop = totalText
 	}
 	if o.Total = t.money(total.shop); o.Total == nil {
-		r.fail("an order needs a total price")
+		r.Fail("an order needs a total price")
 		return nil
 	}
 	if total.buyerCurrency != "" && total.buyerCurrency != o.Currency {
 		minor, err := money.Parse(provider, total.buyerCurrency, total.buyer)
 		if err != nil {
-			r.fail("presentment total: %v", err)
+			r.Fail("presentment total: %v", err)
 			return nil
 		}
 		o.PresentmentTotal = t.amount(minor, t.keep(total.buyerCurrency))
@@ -243,7 +244,7 @@ func (t *translation) readOrder(of *fulfilments) *orderBlock {
 
 // finish is what can be said only when all of the order has been read.
 func (t *translation) finish(o *event.Order) {
-	if t.r.err != nil {
+	if t.r.Err() != nil {
 		return
 	}
 	for _, f := range o.Refunds {
@@ -332,33 +333,33 @@ func (t *translation) finish(o *event.Order) {
 // a refund that has been read before.
 func (t *translation) orderPage(b *orderBlock, of *fulfilments) {
 	r := t.r
-	if b == nil || !r.object() {
-		r.unexpected("a page")
+	if b == nil || !r.Object() {
+		r.Unexpected("a page")
 		return
 	}
 	o := &b.order
 	var id string
-	var seen members
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	var seen jsonread.Members
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
-			id = r.id()
+			r.Once(&seen, 0)
+			id = r.ID()
 		case "lineItems":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			t.each(func() { t.line(o) })
 		case "fulfillmentLineItems":
-			r.once(&seen, 2)
+			r.Once(&seen, 2)
 			if counts, known := (*of)[id]; known {
 				t.each(func() { t.fulfilledLine(counts) })
 			} else {
-				r.fail("a page of fulfilment %q, which the order does not have", id)
+				r.Fail("a page of fulfilment %q, which the order does not have", id)
 			}
 		case "refundLineItems":
-			r.once(&seen, 3)
+			r.Once(&seen, 3)
 			t.refundPage(o, id)
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 }
@@ -374,91 +375,91 @@ func (t *translation) refundPage(o *event.Order, id string) {
 			return
 		}
 	}
-	t.r.fail("a page of refund %q, which the order does not have", id)
+	t.r.Fail("a page of refund %q, which the order does not have", id)
 }
 
 func (t *translation) line(o *event.Order) {
 	r := t.r
-	if !r.object() {
+	if !r.Object() {
 		return
 	}
 	block := t.lines.take()
 	l := &block.line
 	var (
-		seen            members
+		seen            jsonread.Members
 		title           string
 		tracked         bool
 		current         = int64(-1)
 		allocated       bool
 		discount, ofOwn int64
 	)
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			l.Id = t.id()
 		case "name":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			l.Title = t.str()
 		case "title":
-			r.once(&seen, 2)
-			title = r.str()
+			r.Once(&seen, 2)
+			title = r.Text()
 		case "sku":
-			r.once(&seen, 3)
+			r.Once(&seen, 3)
 			l.PlatformSku = t.str()
 		case "quantity":
-			r.once(&seen, 4)
-			l.Quantity = r.integer()
+			r.Once(&seen, 4)
+			l.Quantity = r.Integer()
 		case "current_quantity", "currentQuantity":
-			r.once(&seen, 5)
-			if !r.null() {
-				current = r.integer()
+			r.Once(&seen, 5)
+			if !r.Null() {
+				current = r.Integer()
 			}
 		case "price":
-			r.once(&seen, 6)
-			t.unitPrice(block, r.number())
+			r.Once(&seen, 6)
+			t.unitPrice(block, r.Number())
 		case "originalUnitPriceSet":
-			r.once(&seen, 6)
+			r.Once(&seen, 6)
 			t.unitPrice(block, r.bag().shop)
 		case "variant_id":
-			r.once(&seen, 7)
+			r.Once(&seen, 7)
 			l.ListingId = t.id()
 		case "product_id":
-			r.once(&seen, 8)
+			r.Once(&seen, 8)
 			l.ProductId = t.id()
 		case "variant_inventory_management":
-			r.once(&seen, 9)
-			tracked = r.str() != ""
+			r.Once(&seen, 9)
+			tracked = r.Text() != ""
 		case "variant":
-			r.once(&seen, 7)
+			r.Once(&seen, 7)
 			l.ListingId, tracked = r.variant()
 			l.ListingId = t.keep(l.ListingId)
 		case "product":
-			r.once(&seen, 8)
+			r.Once(&seen, 8)
 			l.ProductId = t.keep(r.idOf())
 		case "total_discount":
-			r.once(&seen, 10)
-			ofOwn = t.minor(r.number())
+			r.Once(&seen, 10)
+			ofOwn = t.minor(r.Number())
 		case "discount_allocations", "discountAllocations":
-			r.once(&seen, 11)
+			r.Once(&seen, 11)
 			allocated = true
 			discount = t.allocations()
 		case "tax_lines", "taxLines":
-			r.once(&seen, 12)
+			r.Once(&seen, 12)
 			l.Taxes = t.taxLines(block.taxes[:0])
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err != nil {
+	if r.Err() != nil {
 		return
 	}
 	if l.Id == "" || l.UnitPrice == nil {
-		r.fail("a line needs id and price")
+		r.Fail("a line needs id and price")
 		return
 	}
 	if l.Quantity < 0 {
-		r.fail("a line of %d units", l.Quantity)
+		r.Fail("a line of %d units", l.Quantity)
 		return
 	}
 	if l.Title == "" {
@@ -473,12 +474,12 @@ func (t *translation) line(o *event.Order) {
 	l.Discount = t.nonZero(discount)
 	exponent, ok := money.Exponent(provider, t.currency)
 	if !ok {
-		r.fail("currency %q is not known", clip(t.currency))
+		r.Fail("currency %q is not known", jsonread.Clip(t.currency))
 		return
 	}
 	minor, err := money.Mul(l.UnitPrice, l.Quantity, exponent)
 	if err != nil {
-		r.fail("quantity × price: %v", err)
+		r.Fail("quantity × price: %v", err)
 		return
 	}
 	block.total.Minor, block.total.Currency = minor, t.currency
@@ -488,11 +489,11 @@ func (t *translation) line(o *event.Order) {
 }
 
 func (t *translation) unitPrice(b *lineBlock, text string) {
-	if text == "" || t.r.err != nil {
+	if text == "" || t.r.Err() != nil {
 		return
 	}
 	if err := money.ParseDecimalInto(&b.unit, text); err != nil {
-		t.r.fail("%v", err)
+		t.r.Fail("%v", err)
 		return
 	}
 	b.line.UnitPrice = &b.unit
@@ -500,20 +501,20 @@ func (t *translation) unitPrice(b *lineBlock, text string) {
 
 // variant reads {"id", "inventoryItem": {"tracked"}}.
 func (r *reader) variant() (id string, tracked bool) {
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return "", false
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
-			id = r.id()
+			r.Once(&seen, 0)
+			id = r.ID()
 		case "inventoryItem":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			_, tracked = r.stockItem()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return id, tracked
@@ -521,20 +522,20 @@ func (r *reader) variant() (id string, tracked bool) {
 
 // stockItem reads {"id", "tracked"}.
 func (r *reader) stockItem() (id string, tracked bool) {
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return "", false
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
-			id = r.id()
+			r.Once(&seen, 0)
+			id = r.ID()
 		case "tracked":
-			r.once(&seen, 1)
-			tracked = r.boolean()
+			r.Once(&seen, 1)
+			tracked = r.Boolean()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return id, tracked
@@ -547,31 +548,31 @@ const maxApplications = 1000
 func (t *translation) allocations() (total int64) {
 	r := t.r
 	t.each(func() {
-		var seen members
+		var seen jsonread.Members
 		var amount, index int64
-		if !r.object() {
+		if !r.Object() {
 			return
 		}
-		for key, ok := r.next(); ok; key, ok = r.next() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			switch key {
 			case "amount":
-				r.once(&seen, 0)
-				amount = t.minor(r.number())
+				r.Once(&seen, 0)
+				amount = t.minor(r.Number())
 			case "allocatedAmountSet":
-				r.once(&seen, 0)
+				r.Once(&seen, 0)
 				amount = t.minor(r.bag().shop)
 			case "discount_application_index":
-				r.once(&seen, 1)
-				index = r.integer()
+				r.Once(&seen, 1)
+				index = r.Integer()
 			case "discountApplication":
-				r.once(&seen, 1)
+				r.Once(&seen, 1)
 				index = r.applicationIndex()
 			default:
-				r.skip()
+				r.Skip()
 			}
 		}
 		if index < 0 || index >= maxApplications {
-			r.fail("discount application %d", index)
+			r.Fail("discount application %d", index)
 			return
 		}
 		for int(index) >= len(t.allocated) {
@@ -584,16 +585,16 @@ func (t *translation) allocations() (total int64) {
 }
 
 func (r *reader) applicationIndex() (index int64) {
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return 0
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		if key == "index" {
-			r.once(&seen, 0)
-			index = r.integer()
+			r.Once(&seen, 0)
+			index = r.Integer()
 		} else {
-			r.skip()
+			r.Skip()
 		}
 	}
 	return index
@@ -601,43 +602,43 @@ func (r *reader) applicationIndex() (index int64) {
 
 func (t *translation) shippingLine(o *event.Order) {
 	r := t.r
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return
 	}
 	l := t.ships.take()
 	removed := false
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			l.Id = t.id()
 		case "code":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			l.Code = t.str()
 		case "title":
-			r.once(&seen, 2)
+			r.Once(&seen, 2)
 			l.Title = t.str()
 		case "price":
-			r.once(&seen, 3)
-			l.Price = t.money(r.number())
+			r.Once(&seen, 3)
+			l.Price = t.money(r.Number())
 		case "originalPriceSet":
-			r.once(&seen, 3)
+			r.Once(&seen, 3)
 			l.Price = t.money(r.bag().shop)
 		case "discount_allocations", "discountAllocations":
-			r.once(&seen, 4)
+			r.Once(&seen, 4)
 			l.Discount = t.nonZero(t.allocations())
 		case "tax_lines", "taxLines":
-			r.once(&seen, 5)
+			r.Once(&seen, 5)
 			l.Taxes = t.taxLines(nil)
 		case "is_removed":
-			r.once(&seen, 6)
-			removed = r.boolean()
+			r.Once(&seen, 6)
+			removed = r.Boolean()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if !removed && r.err == nil {
+	if !removed && r.Err() == nil {
 		o.ShippingLines = append(o.ShippingLines, l)
 	}
 }
@@ -645,28 +646,28 @@ func (t *translation) shippingLine(o *event.Order) {
 // fulfilment adds the units of one shipment to its lines, unless it came to nothing.
 func (t *translation) fulfilment(of *fulfilments) {
 	r := t.r
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return
 	}
 	from := len(t.fulfilled)
 	var id, status string
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
-			id = r.id()
+			r.Once(&seen, 0)
+			id = r.ID()
 		case "status":
-			r.once(&seen, 1)
-			status = strings.ToLower(r.str())
+			r.Once(&seen, 1)
+			status = strings.ToLower(r.Text())
 		case "line_items":
-			r.once(&seen, 2)
+			r.Once(&seen, 2)
 			t.each(func() { t.fulfilledLine(true) })
 		case "fulfillmentLineItems":
-			r.once(&seen, 2)
+			r.Once(&seen, 2)
 			t.each(func() { t.fulfilledLine(true) })
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	counts := status != "cancelled" && status != "error" && status != "failure"
@@ -683,28 +684,28 @@ func (t *translation) fulfilment(of *fulfilments) {
 // the order line's, and {"quantity", "lineItem": {"id"}} in GraphQL.
 func (t *translation) fulfilledLine(counts bool) {
 	r := t.r
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return
 	}
 	var c lineCount
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
-			c.line = r.id()
+			r.Once(&seen, 0)
+			c.line = r.ID()
 		case "lineItem":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			c.line = r.idOf()
 		case "quantity":
-			r.once(&seen, 1)
-			c.units = r.integer()
+			r.Once(&seen, 1)
+			c.units = r.Integer()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	if c.units < 0 {
-		r.fail("a fulfilment of %d units", c.units)
+		r.Fail("a fulfilment of %d units", c.units)
 	}
 	if counts {
 		t.fulfilled = append(t.fulfilled, c)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -13,48 +14,48 @@ import (
 // the end). The currency is known before.
 func (t *translation) refund(own bool) *event.Refund {
 	r := t.r
-	if !r.object() {
-		r.unexpected("a refund")
+	if !r.Object() {
+		r.Unexpected("a refund")
 		return nil
 	}
 	f := &event.Refund{Connector: provider, Account: t.account}
 	var (
-		seen                 members
+		seen                 jsonread.Members
 		created, processed   int64
 		restock              bool
 		paid, parts          int64
 		anyPaid, foreign     bool
 		shipping, adjustment int64
 	)
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			f.Id = t.id()
 		case "order_id":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			f.OrderId = t.id()
 		case "created_at", "createdAt":
-			r.once(&seen, 2)
-			created = r.instant()
+			r.Once(&seen, 2)
+			created = r.Instant()
 		case "processed_at", "processedAt":
-			r.once(&seen, 3)
-			processed = r.instant()
+			r.Once(&seen, 3)
+			processed = r.Instant()
 		case "note":
-			r.once(&seen, 4)
+			r.Once(&seen, 4)
 			f.Note = t.str()
 		case "restock":
-			r.once(&seen, 5)
-			restock = r.boolean()
+			r.Once(&seen, 5)
+			restock = r.Boolean()
 		case "refund_line_items", "refundLineItems":
-			r.once(&seen, 6)
+			r.Once(&seen, 6)
 			t.each(func() {
 				if l := t.refundLine(); l != nil {
 					f.Lines = append(f.Lines, l)
 				}
 			})
 		case "transactions":
-			r.once(&seen, 7)
+			r.Once(&seen, 7)
 			t.each(func() {
 				switch amount, currency, counts := r.transaction(); {
 				case !counts:
@@ -67,10 +68,10 @@ func (t *translation) refund(own bool) *event.Refund {
 				}
 			})
 		case "refund_shipping_lines", "refundShippingLines":
-			r.once(&seen, 8)
+			r.Once(&seen, 8)
 			t.each(func() { shipping = t.sum(shipping, t.refundShipping()) })
 		case "order_adjustments":
-			r.once(&seen, 9)
+			r.Once(&seen, 9)
 			t.each(func() {
 				amount, ofShipping := t.adjustment()
 				if ofShipping {
@@ -79,14 +80,14 @@ func (t *translation) refund(own bool) *event.Refund {
 				parts = t.sum(parts, amount)
 			})
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err != nil {
+	if r.Err() != nil {
 		return nil
 	}
 	if f.Id == "" || (own && f.OrderId == "") {
-		r.fail("a refund needs id and order_id")
+		r.Fail("a refund needs id and order_id")
 		return nil
 	}
 	if f.CreatedMs = processed; f.CreatedMs == 0 {
@@ -119,41 +120,41 @@ func (t *translation) refund(own bool) *event.Refund {
 
 func (t *translation) refundLine() *event.RefundLine {
 	r := t.r
-	if !r.object() {
+	if !r.Object() {
 		return nil
 	}
 	l := &event.RefundLine{}
-	var seen members
+	var seen jsonread.Members
 	var plain, exact string
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "line_item_id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			l.OrderLineId = t.id()
 		case "lineItem":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			l.OrderLineId = t.keep(r.idOf())
 		case "quantity":
-			r.once(&seen, 1)
-			l.Quantity = r.integer()
+			r.Once(&seen, 1)
+			l.Quantity = r.Integer()
 		case "restock_type", "restockType":
-			r.once(&seen, 2)
-			l.Restock = restocked(r.str())
+			r.Once(&seen, 2)
+			l.Restock = restocked(r.Text())
 		case "subtotal":
-			r.once(&seen, 3)
-			plain = r.number()
+			r.Once(&seen, 3)
+			plain = r.Number()
 		case "subtotal_set", "subtotalSet":
-			r.once(&seen, 4)
+			r.Once(&seen, 4)
 			exact = r.bag().shop
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err != nil {
+	if r.Err() != nil {
 		return nil
 	}
 	if l.OrderLineId == "" || l.Quantity < 0 {
-		r.fail("a refund line needs the order's line and a quantity")
+		r.Fail("a refund line needs the order's line and a quantity")
 		return nil
 	}
 	if exact == "" {
@@ -180,30 +181,30 @@ func restocked(s string) event.Restock {
 
 // transaction reads a payment; counts is true when it gave money back.
 func (r *reader) transaction() (amount, currency string, counts bool) {
-	var seen members
+	var seen jsonread.Members
 	var kind, status string
-	if !r.object() {
+	if !r.Object() {
 		return "", "", false
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "kind":
-			r.once(&seen, 0)
-			kind = strings.ToLower(r.str())
+			r.Once(&seen, 0)
+			kind = strings.ToLower(r.Text())
 		case "status":
-			r.once(&seen, 1)
-			status = strings.ToLower(r.str())
+			r.Once(&seen, 1)
+			status = strings.ToLower(r.Text())
 		case "amount":
-			r.once(&seen, 2)
-			amount = r.number()
+			r.Once(&seen, 2)
+			amount = r.Number()
 		case "amountSet":
-			r.once(&seen, 2)
+			r.Once(&seen, 2)
 			amount = r.bag().shop
 		case "currency":
-			r.once(&seen, 3)
-			currency = strings.ToUpper(r.str())
+			r.Once(&seen, 3)
+			currency = strings.ToUpper(r.Text())
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return amount, currency, kind == "refund" && status != "failure" && status != "error"
@@ -211,20 +212,20 @@ func (r *reader) transaction() (amount, currency string, counts bool) {
 
 func (t *translation) refundShipping() (total int64) {
 	r := t.r
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return 0
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "subtotal_amount_set", "subtotalAmountSet":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			total = t.sum(total, t.minor(r.bag().shop))
 		case "tax_amount_set", "taxAmountSet":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			total = t.sum(total, t.minor(r.bag().shop))
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return total
@@ -234,27 +235,27 @@ func (t *translation) refundShipping() (total int64) {
 // positive.
 func (t *translation) adjustment() (givenBack int64, shipping bool) {
 	r := t.r
-	var seen members
-	if !r.object() {
+	var seen jsonread.Members
+	if !r.Object() {
 		return 0, false
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "amount", "tax_amount":
 			if key == "amount" {
-				r.once(&seen, 0)
+				r.Once(&seen, 0)
 			} else {
-				r.once(&seen, 1)
+				r.Once(&seen, 1)
 			}
-			text := r.number()
+			text := r.Number()
 			if t.currency != "" {
 				givenBack = t.sum(givenBack, -t.minor(text))
 			}
 		case "kind":
-			r.once(&seen, 2)
-			shipping = r.str() == "shipping_refund"
+			r.Once(&seen, 2)
+			shipping = r.Text() == "shipping_refund"
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return givenBack, shipping
@@ -265,24 +266,24 @@ func (t *translation) adjustment() (givenBack int64, shipping bool) {
 func refundCurrency(doc string) string {
 	r := newReaderString(doc)
 	var shop, paid string
-	if !r.object() {
+	if !r.Object() {
 		return ""
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "refund_line_items", "refund_shipping_lines", "order_adjustments", "transactions":
-			for ok := r.array(); ok && r.more(); {
-				if !r.object() {
+			for ok := r.Array(); ok && r.More(); {
+				if !r.Object() {
 					continue
 				}
-				for key, ok := r.next(); ok; key, ok = r.next() {
+				for key, ok := r.Next(); ok; key, ok = r.Next() {
 					switch {
 					case shop == "" && (key == "subtotal_set" || key == "subtotal_amount_set" || key == "amount_set"):
 						shop = r.bag().shopCurrency
 					case paid == "" && key == "currency":
-						paid = r.str()
+						paid = r.Text()
 					default:
-						r.skip()
+						r.Skip()
 					}
 				}
 			}
@@ -291,7 +292,7 @@ func refundCurrency(doc string) string {
 				shop = c
 			}
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	if shop == "" {
@@ -304,36 +305,36 @@ func refundCurrency(doc string) string {
 func (t *translation) taxLines(taxes []*event.Tax) []*event.Tax {
 	r := t.r
 	t.each(func() {
-		var seen members
-		if !r.object() {
+		var seen jsonread.Members
+		if !r.Object() {
 			return
 		}
 		x := t.taxes.take()
 		var text string
-		for key, ok := r.next(); ok; key, ok = r.next() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			switch key {
 			case "title":
-				r.once(&seen, 0)
+				r.Once(&seen, 0)
 				x.Title = t.str()
 			case "rate":
-				r.once(&seen, 1)
-				text := r.number()
+				r.Once(&seen, 1)
+				text := r.Number()
 				ppm, err := t.rate(text)
 				if err != nil {
-					r.fail("rate %q: %v", clip(text), err)
+					r.Fail("rate %q: %v", jsonread.Clip(text), err)
 				}
 				x.RatePpm = ppm
 			case "price":
-				r.once(&seen, 2)
-				text = r.number()
+				r.Once(&seen, 2)
+				text = r.Number()
 			case "priceSet":
-				r.once(&seen, 2)
+				r.Once(&seen, 2)
 				text = r.bag().shop
 			case "channel_liable", "channelLiable":
-				r.once(&seen, 3)
-				x.RemittedByPlatform = r.boolean()
+				r.Once(&seen, 3)
+				x.RemittedByPlatform = r.Boolean()
 			default:
-				r.skip()
+				r.Skip()
 			}
 		}
 		t.currencyOf()
@@ -404,32 +405,32 @@ func ratePower(text string) (power int64, err error) {
 func (t *translation) application() *event.Discount {
 	r := t.r
 	d := &event.Discount{}
-	if !r.object() {
+	if !r.Object() {
 		return d
 	}
-	var seen members
+	var seen jsonread.Members
 	var code, title string
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "type":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			d.Kind = t.str()
 		case "__typename":
-			r.once(&seen, 0)
-			switch name := r.str(); name {
+			r.Once(&seen, 0)
+			switch name := r.Text(); name {
 			case "DiscountCodeApplication":
 				d.Kind = "discount_code"
 			default: // AutomaticDiscountApplication is "automatic" in webhooks
 				d.Kind = t.keep(strings.ToLower(strings.TrimSuffix(name, "DiscountApplication")))
 			}
 		case "code":
-			r.once(&seen, 1)
-			code = r.str()
+			r.Once(&seen, 1)
+			code = r.Text()
 		case "title":
-			r.once(&seen, 2)
-			title = r.str()
+			r.Once(&seen, 2)
+			title = r.Text()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	if code == "" {
@@ -442,43 +443,43 @@ func (t *translation) application() *event.Discount {
 func (t *translation) discountCode() *event.Discount {
 	r := t.r
 	d := &event.Discount{Kind: "discount_code"}
-	if !r.object() {
+	if !r.Object() {
 		return d
 	}
-	var seen members
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	var seen jsonread.Members
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "code":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			d.Code = t.str()
 		case "amount":
-			r.once(&seen, 1)
-			d.Amount = t.money(r.number())
+			r.Once(&seen, 1)
+			d.Amount = t.money(r.Number())
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return d
 }
 
 func (r *reader) customer() (id, first, last string) {
-	if !r.object() {
+	if !r.Object() {
 		return "", "", ""
 	}
-	var seen members
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	var seen jsonread.Members
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
-			id = r.id()
+			r.Once(&seen, 0)
+			id = r.ID()
 		case "first_name", "firstName":
-			r.once(&seen, 1)
-			first = r.str()
+			r.Once(&seen, 1)
+			first = r.Text()
 		case "last_name", "lastName":
-			r.once(&seen, 2)
-			last = r.str()
+			r.Once(&seen, 2)
+			last = r.Text()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return id, first, last
@@ -488,15 +489,14 @@ func (r *reader) customer() (id, first, last string) {
 // the second address is then the first, letter for letter, and not read again.
 func (t *translation) address() *event.PostalAddress {
 	r := t.r
-	r.peek()
-	from := r.i
-	if t.place != nil && strings.HasPrefix(r.s[from:], t.placeText) {
-		r.i += len(t.placeText)
+	if t.place != nil && r.Same(t.placeText) {
 		return t.samePlace()
 	}
+	r.Peek()
+	from := r.Offset()
 	a := t.readAddress()
-	if a != nil && r.err == nil {
-		t.place, t.placeText = a, r.s[from:r.i]
+	if a != nil && r.Err() == nil {
+		t.place, t.placeText = a, r.Source()[from:r.Offset()]
 	}
 	return a
 }
@@ -515,47 +515,47 @@ func (t *translation) samePlace() *event.PostalAddress {
 
 func (t *translation) readAddress() *event.PostalAddress {
 	r := t.r
-	if !r.object() {
+	if !r.Object() {
 		return nil
 	}
 	block := t.places.take()
 	a := &block.address
-	var seen members
+	var seen jsonread.Members
 	var line1, line2, province string
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "name":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			a.Name = t.str()
 		case "company":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			a.Company = t.str()
 		case "address1":
-			r.once(&seen, 2)
-			line1 = r.str()
+			r.Once(&seen, 2)
+			line1 = r.Text()
 		case "address2":
-			r.once(&seen, 3)
-			line2 = r.str()
+			r.Once(&seen, 3)
+			line2 = r.Text()
 		case "city":
-			r.once(&seen, 4)
+			r.Once(&seen, 4)
 			a.City = t.str()
 		case "province":
-			r.once(&seen, 5)
-			province = r.str()
+			r.Once(&seen, 5)
+			province = r.Text()
 		case "province_code", "provinceCode":
-			r.once(&seen, 6)
+			r.Once(&seen, 6)
 			a.Region = t.str()
 		case "zip":
-			r.once(&seen, 7)
+			r.Once(&seen, 7)
 			a.Postcode = t.str()
 		case "country_code", "countryCodeV2":
-			r.once(&seen, 8)
-			a.Country = t.keep(strings.ToUpper(r.str()))
+			r.Once(&seen, 8)
+			a.Country = t.keep(strings.ToUpper(r.Text()))
 		case "phone":
-			r.once(&seen, 9)
+			r.Once(&seen, 9)
 			a.Phone = t.str()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	if a.Region == "" {
@@ -619,15 +619,15 @@ func (t *translation) personal(p *event.PersonalData, first, last string, shippi
 func (t *translation) productEnvelope() (p *event.Product) {
 	t.envelope("product", func() { p = t.readProduct() }, func() {
 		r := t.r
-		if p == nil || !r.object() {
-			r.unexpected("a page")
+		if p == nil || !r.Object() {
+			r.Unexpected("a page")
 			return
 		}
-		for key, ok := r.next(); ok; key, ok = r.next() {
+		for key, ok := r.Next(); ok; key, ok = r.Next() {
 			if key == "variants" {
 				t.each(func() { t.listing(p) })
 			} else {
-				r.skip()
+				r.Skip()
 			}
 		}
 	})
@@ -642,49 +642,49 @@ func (t *translation) product() *event.Product { return t.finishProduct(t.readPr
 // the poll brings the whole.
 func (t *translation) readProduct() *event.Product {
 	r := t.r
-	if !r.object() {
-		r.unexpected("a product")
+	if !r.Object() {
+		r.Unexpected("a product")
 		return nil
 	}
 	t.currency = t.translator.currency
 	p := &event.Product{Connector: provider, Account: t.account}
-	var seen members
+	var seen jsonread.Members
 	named := 0
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			p.Id = t.id()
 		case "title":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			p.Title = t.str()
 		case "updated_at", "updatedAt":
-			r.once(&seen, 2)
-			p.UpdatedMs = r.instant()
+			r.Once(&seen, 2)
+			p.UpdatedMs = r.Instant()
 		case "status":
-			r.once(&seen, 3)
-			p.Status = t.keep(strings.ToLower(r.str()))
+			r.Once(&seen, 3)
+			p.Status = t.keep(strings.ToLower(r.Text()))
 		case "vendor":
-			r.once(&seen, 4)
+			r.Once(&seen, 4)
 			p.Brand = t.str()
 		case "product_type", "productType":
-			r.once(&seen, 5)
+			r.Once(&seen, 5)
 			p.Category = t.str()
 		case "variants":
-			r.once(&seen, 6)
+			r.Once(&seen, 6)
 			t.each(func() { t.listing(p) })
 		case "variant_gids":
-			r.once(&seen, 7)
-			t.each(func() { named++; r.skip() })
+			r.Once(&seen, 7)
+			t.each(func() { named++; r.Skip() })
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err != nil || named > len(p.Listings) {
+	if r.Err() != nil || named > len(p.Listings) {
 		return nil
 	}
 	if p.Id == "" || p.UpdatedMs == 0 {
-		r.fail("a product needs id and updated_at")
+		r.Fail("a product needs id and updated_at")
 		return nil
 	}
 	return p
@@ -694,7 +694,7 @@ func (t *translation) readProduct() *event.Product {
 const noTitle = "Default Title"
 
 func (t *translation) finishProduct(p *event.Product) *event.Product {
-	if p == nil || t.r.err != nil {
+	if p == nil || t.r.Err() != nil {
 		return nil
 	}
 	for _, l := range p.Listings {
@@ -710,57 +710,57 @@ func (t *translation) finishProduct(p *event.Product) *event.Product {
 // listing reads a variant.
 func (t *translation) listing(p *event.Product) {
 	r := t.r
-	if !r.object() {
+	if !r.Object() {
 		return
 	}
 	l := &event.ListingSnapshot{}
-	var seen members
+	var seen jsonread.Members
 	var barcode string
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			l.Id = t.id()
 		case "title":
-			r.once(&seen, 1)
-			l.Title = r.str() // finishProduct keeps it
+			r.Once(&seen, 1)
+			l.Title = r.Text() // finishProduct keeps it
 		case "sku":
-			r.once(&seen, 2)
+			r.Once(&seen, 2)
 			l.PlatformSku = t.str()
 		case "barcode":
-			r.once(&seen, 3)
-			barcode = r.str()
+			r.Once(&seen, 3)
+			barcode = r.Text()
 		case "price":
-			r.once(&seen, 4)
-			if price := r.number(); t.currency != "" {
+			r.Once(&seen, 4)
+			if price := r.Number(); t.currency != "" {
 				l.Price = t.money(price)
 			}
 		case "inventory_quantity", "inventoryQuantity":
-			r.once(&seen, 5)
-			if !r.null() {
-				shown := r.integer()
+			r.Once(&seen, 5)
+			if !r.Null() {
+				shown := r.Integer()
 				l.Shown = &shown
 			}
 		case "inventory_item_id":
-			r.once(&seen, 6)
+			r.Once(&seen, 6)
 			l.StockId = t.id()
 		case "inventory_management":
-			r.once(&seen, 7)
-			l.Stocked = r.str() != ""
+			r.Once(&seen, 7)
+			l.Stocked = r.Text() != ""
 		case "inventoryItem":
-			r.once(&seen, 6)
-			r.once(&seen, 7)
+			r.Once(&seen, 6)
+			r.Once(&seen, 7)
 			l.StockId, l.Stocked = r.stockItem()
 			l.StockId = t.keep(l.StockId)
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err != nil {
+	if r.Err() != nil {
 		return
 	}
 	if l.Id == "" {
-		r.fail("a variant needs an id")
+		r.Fail("a variant needs an id")
 		return
 	}
 	if seen&(1<<7) == 0 {
@@ -806,7 +806,7 @@ func identifierKind(barcode string) event.IdentifierKind {
 func (t *translation) deleted(at time.Time) *event.ProductDeleted {
 	id := t.keep(t.r.idOf())
 	if id == "" {
-		t.r.fail("a deleted product needs an id")
+		t.r.Fail("a deleted product needs an id")
 		return nil
 	}
 	d := &event.ProductDeleted{Connector: provider, Account: t.account, Id: id}
@@ -820,51 +820,51 @@ func (t *translation) deleted(at time.Time) *event.ProductDeleted {
 // is not kept.
 func (t *translation) level() *event.InventoryObservation {
 	r := t.r
-	if !r.object() {
-		r.unexpected("an inventory level")
+	if !r.Object() {
+		r.Unexpected("an inventory level")
 		return nil
 	}
 	o := &event.InventoryObservation{Connector: provider, Account: t.account}
-	var seen members
+	var seen jsonread.Members
 	told := false
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "inventory_item_id":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			o.StockId = t.id()
 		case "item":
-			r.once(&seen, 0)
+			r.Once(&seen, 0)
 			o.StockId = t.keep(r.idOf())
 		case "location_id":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			o.Location = t.id()
 		case "location":
-			r.once(&seen, 1)
+			r.Once(&seen, 1)
 			o.Location = t.keep(r.idOf())
 		case "available":
-			r.once(&seen, 2)
-			if !r.null() {
-				o.Shown, told = r.integer(), true
+			r.Once(&seen, 2)
+			if !r.Null() {
+				o.Shown, told = r.Integer(), true
 			}
 		case "quantities":
-			r.once(&seen, 2)
+			r.Once(&seen, 2)
 			t.each(func() {
 				if name, quantity := r.quantity(); name == "available" {
 					o.Shown, told = quantity, true
 				}
 			})
 		case "updated_at", "updatedAt":
-			r.once(&seen, 3)
-			o.UpdatedMs = r.instant()
+			r.Once(&seen, 3)
+			o.UpdatedMs = r.Instant()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	if r.err != nil || !told {
+	if r.Err() != nil || !told {
 		return nil
 	}
 	if o.StockId == "" || o.Location == "" {
-		r.fail("an inventory level needs its item and location")
+		r.Fail("an inventory level needs its item and location")
 		return nil
 	}
 	return o
@@ -872,20 +872,20 @@ func (t *translation) level() *event.InventoryObservation {
 
 // quantity reads {"name", "quantity"}.
 func (r *reader) quantity() (name string, quantity int64) {
-	if !r.object() {
+	if !r.Object() {
 		return "", 0
 	}
-	var seen members
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	var seen jsonread.Members
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "name":
-			r.once(&seen, 0)
-			name = r.str()
+			r.Once(&seen, 0)
+			name = r.Text()
 		case "quantity":
-			r.once(&seen, 1)
-			quantity = r.integer()
+			r.Once(&seen, 1)
+			quantity = r.Integer()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
 	return name, quantity

@@ -126,25 +126,25 @@ func Sign(secret string, body []byte) string {
 // objectID reads one member of the body and nothing behind it. Edits wrap their one object.
 func objectID(body []byte, member string) (string, error) {
 	r := newReader(body)
-	if !r.object() {
-		r.unexpected("an object")
+	if !r.Object() {
+		r.Unexpected("an object")
 	}
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case member:
-			if id := r.id(); id != "" {
+			if id := r.ID(); id != "" {
 				return id, nil
 			}
-			r.fail("%s is empty", member)
+			r.Fail("%s is empty", member)
 		case "order_edit":
-			if member == "order_id" && r.peek() == '{' {
-				return objectID([]byte(r.raw()), member)
+			if member == "order_id" && r.Peek() == '{' {
+				return objectID([]byte(r.Raw()), member)
 			}
-			r.skip()
+			r.Skip()
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	r.fail("%s is missing", member)
-	return "", r.err
+	r.Fail("%s is missing", member)
+	return "", r.Err()
 }

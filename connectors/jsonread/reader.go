@@ -1,4 +1,10 @@
-package shopify
+// Package jsonread reads JSON documents of strangers: a strict pull parser that stands on
+// every order's path, and the times that such documents hold.
+//
+// In: one document, complete and bounded by whoever received it. Out: its values as text
+// that shares the document's memory, or an error that names the path and the byte. Keeps
+// nothing between documents.
+package jsonread
 
 import (
 	"fmt"
@@ -12,7 +18,7 @@ import (
 // maxDepth bounds the nesting of a document; Shopify's deepest answer needs 12.
 const maxDepth = 40
 
-// reader is a strict pull parser over one JSON document. It is here, instead of a decoder
+// Reader is a strict pull parser over one JSON document. It is here, instead of a decoder
 // into structs or a tree, because it stands on every order's path: it makes no tree, keeps
 // numbers as text (an id of 64 bits and a price never become a float), and gives strings
 // that share the document's memory: whoever keeps one longer than the document copies it.
@@ -21,7 +27,7 @@ const maxDepth = 40
 // return false, so that a caller reads straight on and looks at err once. An error names
 // the path and wraps ErrMalformed. Values that are read are checked for duplicate keys by
 // once; values that nobody reads are checked for grammar only.
-type reader struct {
+type Reader struct {
 	s    string
 	i    int
 	err  error
@@ -30,27 +36,46 @@ type reader struct {
 }
 
 // step is one open object (from and to is where the key of the member being read stands) or
-// array (count its elements). There are no pointers in it: it is written for every member.
+// Array (count its elements). There are no pointers in it: it is written for every member.
 type step struct {
 	from, to, count int
 }
 
-// newReader takes the bytes over as a string: one copy instead of one for every value, and
+// New takes the bytes over as a string: one copy instead of one for every value, and
 // nobody can change them under us.
-func newReader(body []byte) *reader { return newReaderString(string(body)) }
+func New(body []byte) *Reader { return NewString(string(body)) }
 
-func newReaderString(s string) *reader {
-	r := &reader{}
-	r.reset(s)
+func NewString(s string) *Reader {
+	r := &Reader{}
+	r.Reset(s)
 	return r
 }
 
-// reset begins another document.
-func (r *reader) reset(s string) { r.s, r.i, r.err, r.deep = s, 0, nil, 0 }
+// Err is the first mistake that was found; it wraps connectors.ErrMalformed.
+func (r *Reader) Err() error { return r.err }
+
+// Source is the document.
+func (r *Reader) Source() string { return r.s }
+
+// Offset is where the next value begins, or white space before it.
+func (r *Reader) Offset() int { return r.i }
+
+// Same passes over the next value when it stands there in exactly these bytes.
+func (r *Reader) Same(text string) bool {
+	r.Peek()
+	if text == "" || !strings.HasPrefix(r.s[r.i:], text) {
+		return false
+	}
+	r.i += len(text)
+	return true
+}
+
+// Reset begins another document.
+func (r *Reader) Reset(s string) { r.s, r.i, r.err, r.deep = s, 0, nil, 0 }
 
 const notUTF8 = "the document is not valid UTF-8"
 
-func (r *reader) fail(format string, args ...any) {
+func (r *Reader) Fail(format string, args ...any) {
 	if r.err != nil {
 		return
 	}
@@ -64,14 +89,14 @@ func (r *reader) fail(format string, args ...any) {
 }
 
 // where is the JSON path of what is being read.
-func (r *reader) where() string {
+func (r *Reader) where() string {
 	b := []byte{'$'}
 	for _, s := range r.path[:min(r.deep, maxDepth)] {
 		key, _ := decoded(r.s[s.from:s.to])
 		switch {
 		case key != "":
 			b = append(b, '.')
-			b = append(b, clip(key)...)
+			b = append(b, Clip(key)...)
 		case s.count > 0:
 			b = append(b, '[')
 			b = strconv.AppendInt(b, int64(s.count-1), 10)
@@ -81,16 +106,16 @@ func (r *reader) where() string {
 	return string(b)
 }
 
-// clip bounds what an error repeats of its input.
-func clip(s string) string {
+// Clip bounds what an error repeats of its input.
+func Clip(s string) string {
 	if len(s) > 40 {
 		return strings.ToValidUTF8(s[:40], "") + "…"
 	}
 	return s
 }
 
-// peek skips white space and returns the next byte, 0 at the end.
-func (r *reader) peek() byte {
+// Peek skips white space and returns the next byte, 0 at the end.
+func (r *Reader) Peek() byte {
 	if r.i < len(r.s) && r.s[r.i] > ' ' {
 		return r.s[r.i]
 	}
@@ -98,7 +123,7 @@ func (r *reader) peek() byte {
 }
 
 // space is peek where there may be white space.
-func (r *reader) space() byte {
+func (r *Reader) space() byte {
 	for r.i < len(r.s) {
 		switch c := r.s[r.i]; c {
 		case ' ', '\n', '\r', '\t':
@@ -110,49 +135,49 @@ func (r *reader) space() byte {
 	return 0
 }
 
-// null consumes a null.
-func (r *reader) null() bool {
-	if r.peek() != 'n' {
+// Null consumes a null.
+func (r *Reader) Null() bool {
+	if r.Peek() != 'n' {
 		return false
 	}
 	return r.literal("null")
 }
 
-func (r *reader) literal(word string) bool {
+func (r *Reader) literal(word string) bool {
 	if !strings.HasPrefix(r.s[r.i:], word) {
-		r.unexpected("a value")
+		r.Unexpected("a value")
 		return false
 	}
 	r.i += len(word)
 	return true
 }
 
-func (r *reader) unexpected(want string) {
+func (r *Reader) Unexpected(want string) {
 	if r.i >= len(r.s) {
-		r.fail("the document ends where %s should be", want)
+		r.Fail("the document ends where %s should be", want)
 		return
 	}
-	r.fail("%q where %s should be", r.s[r.i], want)
+	r.Fail("%q where %s should be", r.s[r.i], want)
 }
 
-// object opens an object. It is false for null, and after an error.
-func (r *reader) object() bool { return r.open('{', "an object") }
+// Object opens an object. It is false for null, and after an error.
+func (r *Reader) Object() bool { return r.open('{', "an object") }
 
-// array opens an array. It is false for null, and after an error.
-func (r *reader) array() bool { return r.open('[', "an array") }
+// Array opens an array. It is false for null, and after an error.
+func (r *Reader) Array() bool { return r.open('[', "an array") }
 
-func (r *reader) open(c byte, want string) bool {
-	switch r.peek() {
+func (r *Reader) open(c byte, want string) bool {
+	switch r.Peek() {
 	case c:
 	case 'n':
 		r.literal("null")
 		return false
 	default:
-		r.unexpected(want)
+		r.Unexpected(want)
 		return false
 	}
 	if r.deep == maxDepth {
-		r.fail("nested more than %d deep", maxDepth)
+		r.Fail("nested more than %d deep", maxDepth)
 		return false
 	}
 	r.i++
@@ -161,8 +186,8 @@ func (r *reader) open(c byte, want string) bool {
 	return true
 }
 
-// next moves to the next member of the open object; false closes it.
-func (r *reader) next() (key string, ok bool) {
+// Next moves to the next member of the open object; false closes it.
+func (r *Reader) Next() (key string, ok bool) {
 	if r.err != nil {
 		return "", false
 	}
@@ -184,8 +209,8 @@ func (r *reader) next() (key string, ok bool) {
 }
 
 // nextOdd is next for every member, end and mistake.
-func (r *reader) nextOdd(top *step) (key string, ok bool) {
-	c := r.peek()
+func (r *Reader) nextOdd(top *step) (key string, ok bool) {
+	c := r.Peek()
 	switch {
 	case c == '}':
 		r.i++
@@ -194,13 +219,13 @@ func (r *reader) nextOdd(top *step) (key string, ok bool) {
 	case top.count == 0:
 	case c == ',':
 		r.i++
-		c = r.peek()
+		c = r.Peek()
 	default:
-		r.unexpected("a comma or }")
+		r.Unexpected("a comma or }")
 		return "", false
 	}
 	if c != '"' {
-		r.unexpected("a key")
+		r.Unexpected("a key")
 		return "", false
 	}
 	top.count++
@@ -210,8 +235,8 @@ func (r *reader) nextOdd(top *step) (key string, ok bool) {
 	if escaped {
 		key = r.unescape(key)
 	}
-	if r.peek() != ':' {
-		r.unexpected("a colon")
+	if r.Peek() != ':' {
+		r.Unexpected("a colon")
 		return "", false
 	}
 	r.i++
@@ -219,13 +244,13 @@ func (r *reader) nextOdd(top *step) (key string, ok bool) {
 	return key, r.err == nil
 }
 
-// more moves to the next element of the open array; false closes it.
-func (r *reader) more() bool {
+// More moves to the next element of the open array; false closes it.
+func (r *Reader) More() bool {
 	if r.err != nil {
 		return false
 	}
 	top := &r.path[r.deep-1]
-	c := r.peek()
+	c := r.Peek()
 	if c == ']' {
 		r.i++
 		r.deep--
@@ -233,7 +258,7 @@ func (r *reader) more() bool {
 	}
 	if top.count > 0 {
 		if c != ',' {
-			r.unexpected("a comma or ]")
+			r.Unexpected("a comma or ]")
 			return false
 		}
 		r.i++
@@ -242,63 +267,63 @@ func (r *reader) more() bool {
 	return true
 }
 
-// members marks which keys of one object have been read.
-type members uint64
+// Members marks which keys of one object have been read.
+type Members uint64
 
-// once refuses a key that was read before: two values for one thing are no value.
-func (r *reader) once(m *members, bit uint) {
+// Once refuses a key that was read before: two values for one thing are no value.
+func (r *Reader) Once(m *Members, bit uint) {
 	if *m&(1<<bit) != 0 {
-		r.fail("the key is there twice")
+		r.Fail("the key is there twice")
 	}
 	*m |= 1 << bit
 }
 
-// end says that nothing may follow.
-func (r *reader) end() {
-	r.peek()
+// End says that nothing may follow.
+func (r *Reader) End() {
+	r.Peek()
 	if r.err == nil && r.i < len(r.s) {
-		r.unexpected("the end")
+		r.Unexpected("the end")
 	}
 }
 
-// str reads a string; null is "".
-func (r *reader) str() string {
+// Text reads a string; null is "".
+func (r *Reader) Text() string {
 	if s, i := r.s, r.i; i < len(s) && s[i] == '"' { // mostly, and plain
 		if end := plain(s, i+1); end < len(s) && s[end] == '"' {
 			r.i = end + 1
 			return s[i+1 : end]
 		}
 	}
-	switch r.peek() {
+	switch r.Peek() {
 	case '"':
 		return r.quoted()
 	case 'n':
 		r.literal("null")
 	default:
-		r.unexpected("a string")
+		r.Unexpected("a string")
 	}
 	return ""
 }
 
-// number reads a string or a number as text; null is "". Shopify writes some figures as one
+// Number reads a string or a number as text; null is "". Shopify writes some figures as one
 // and some as the other, and changes its mind between versions.
-func (r *reader) number() string {
-	c := r.peek()
+func (r *Reader) Number() string {
+	c := r.Peek()
 	if c == '-' || c-'0' <= 9 {
 		return r.digits()
 	}
-	return r.str()
+	return r.Text()
 }
 
-// integer reads a whole number; null is 0.
-func (r *reader) integer() int64 {
-	text := r.number()
+// Integer reads a whole number; null is 0.
+func (r *Reader) Integer() int64 {
+	text := r.Number()
 	if text == "" {
 		return 0
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		r.fail("%q is not a whole number of 64 bits", clip(text))
+		r.Fail("%q is not a whole number of 64 bits", Clip(text))
 	}
 	return v
 }
@@ -306,16 +331,16 @@ func (r *reader) integer() int64 {
 // maxID is how many digits an id has at most: it is a number of 64 bits.
 const maxID = 19
 
-// id reads an identifier as decimal text: a number, digits in a string, or the end of a
+// ID reads an identifier as decimal text: a number, digits in a string, or the end of a
 // global id such as "gid://shopify/Order/450789469". null is "".
-func (r *reader) id() string {
+func (r *Reader) ID() string {
 	if s, i := r.s, r.i; i < len(s) && s[i]-'1' <= 8 { // mostly, a plain number
 		if end := run(s, i); end-i <= maxID && end < len(s) && (s[end] == ',' || s[end] == '}') {
 			r.i = end
 			return s[i:end]
 		}
 	}
-	text := r.number()
+	text := r.Number()
 	if i := strings.LastIndexByte(text, '/'); i >= 0 && strings.HasPrefix(text, "gid://") {
 		text = text[i+1:]
 		// gid://shopify/InventoryLevel/1?inventory_item_id=2
@@ -324,21 +349,21 @@ func (r *reader) id() string {
 		return ""
 	}
 	if len(text) == 0 || len(text) > maxID {
-		r.fail("%q is not an id", clip(text))
+		r.Fail("%q is not an id", Clip(text))
 		return ""
 	}
 	for i := range len(text) {
 		if text[i]-'0' > 9 {
-			r.fail("%q is not an id", clip(text))
+			r.Fail("%q is not an id", Clip(text))
 			return ""
 		}
 	}
 	return text
 }
 
-// boolean reads true or false; null is false.
-func (r *reader) boolean() bool {
-	switch r.peek() {
+// Boolean reads true or false; null is false.
+func (r *Reader) Boolean() bool {
+	switch r.Peek() {
 	case 't':
 		return r.literal("true")
 	case 'f':
@@ -346,26 +371,26 @@ func (r *reader) boolean() bool {
 	case 'n':
 		r.literal("null")
 	default:
-		r.unexpected("true or false")
+		r.Unexpected("true or false")
 	}
 	return false
 }
 
-// raw returns the next value as it stands in the document.
-func (r *reader) raw() string {
-	r.peek()
+// Raw returns the next value as it stands in the document.
+func (r *Reader) Raw() string {
+	r.Peek()
 	from := r.i
-	r.skip()
+	r.Skip()
 	if r.err != nil {
 		return ""
 	}
 	return r.s[from:r.i]
 }
 
-// skip passes over one value, checking its grammar. What is wrong inside of it is reported
+// Skip passes over one value, checking its grammar. What is wrong inside of it is reported
 // at the path of the value, with the byte.
-func (r *reader) skip() {
-	switch c := r.peek(); {
+func (r *Reader) Skip() {
+	switch c := r.Peek(); {
 	case c == '"':
 		if end := plain(r.s, r.i+1); end < len(r.s) && r.s[end] == '"' {
 			r.i = end + 1
@@ -385,20 +410,20 @@ func (r *reader) skip() {
 	case c == 'n':
 		r.literal("null")
 	default:
-		r.unexpected("a value")
+		r.Unexpected("a value")
 	}
 }
 
 // skipList passes over the members of an object or the elements of an array.
-func (r *reader) skipList(end byte, keys bool) {
+func (r *Reader) skipList(end byte, keys bool) {
 	if r.deep == maxDepth {
-		r.fail("nested more than %d deep", maxDepth)
+		r.Fail("nested more than %d deep", maxDepth)
 		return
 	}
 	r.path[r.deep] = step{}
 	r.deep++
 	r.i++
-	if r.peek() == end {
+	if r.Peek() == end {
 		r.i++
 		r.deep--
 		return
@@ -407,8 +432,8 @@ func (r *reader) skipList(end byte, keys bool) {
 		if keys && !r.skipKey() {
 			return
 		}
-		r.skip()
-		switch r.peek() {
+		r.Skip()
+		switch r.Peek() {
 		case ',':
 			r.i++
 		case end:
@@ -416,26 +441,26 @@ func (r *reader) skipList(end byte, keys bool) {
 			r.deep--
 			return
 		default:
-			r.unexpected("a comma or the end")
+			r.Unexpected("a comma or the end")
 		}
 	}
 }
 
 // skipKey passes over a key and its colon.
-func (r *reader) skipKey() bool {
+func (r *Reader) skipKey() bool {
 	if s, i := r.s, r.i; i < len(s) && s[i] == '"' { // mostly, and plain
 		if end := plain(s, i+1); len(s)-end >= 2 && s[end] == '"' && s[end+1] == ':' {
 			r.i = end + 2
 			return true
 		}
 	}
-	if r.peek() != '"' {
-		r.unexpected("a key")
+	if r.Peek() != '"' {
+		r.Unexpected("a key")
 		return false
 	}
 	r.scan()
-	if r.peek() != ':' {
-		r.unexpected("a colon")
+	if r.Peek() != ':' {
+		r.Unexpected("a colon")
 		return false
 	}
 	r.i++
@@ -443,7 +468,7 @@ func (r *reader) skipKey() bool {
 }
 
 // digits reads a number by the grammar of RFC 8259.
-func (r *reader) digits() string {
+func (r *Reader) digits() string {
 	s, from, i := r.s, r.i, r.i
 	if i < len(s) && s[i] == '-' {
 		i++
@@ -466,7 +491,7 @@ func (r *reader) digits() string {
 	}
 	r.i = i
 	if !ok {
-		r.unexpected("a digit")
+		r.Unexpected("a digit")
 		return ""
 	}
 	return s[from:i]

@@ -1,4 +1,4 @@
-package shopify
+package jsonread
 
 import (
 	"encoding/json"
@@ -25,47 +25,47 @@ func TestReaderNamesThePlace(t *testing.T) {
 		{"too deep", strings.Repeat("[", 100), "nested more"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := newReader([]byte(tc.doc))
+			r := New([]byte(tc.doc))
 			probe(r)
-			if !errors.Is(r.err, connectors.ErrMalformed) || !strings.Contains(r.err.Error(), tc.want) {
-				t.Errorf("got %v, want it to name %q", r.err, tc.want)
+			if !errors.Is(r.Err(), connectors.ErrMalformed) || !strings.Contains(r.Err().Error(), tc.want) {
+				t.Errorf("got %v, want it to name %q", r.Err(), tc.want)
 			}
 		})
 	}
 }
 
 // probe reads a document the way the translators do.
-func probe(r *reader) {
-	if r.peek() != '{' {
-		r.skip()
-		r.end()
+func probe(r *Reader) {
+	if r.Peek() != '{' {
+		r.Skip()
+		r.End()
 		return
 	}
-	r.object()
-	for key, ok := r.next(); ok; key, ok = r.next() {
+	r.Object()
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "name":
-			r.str()
+			r.Text()
 		case "test":
-			r.boolean()
+			r.Boolean()
 		case "id":
-			r.integer()
+			r.Integer()
 		case "line_items":
-			for ok := r.array(); ok && r.more(); {
-				r.object()
-				for key, ok := r.next(); ok; key, ok = r.next() {
+			for ok := r.Array(); ok && r.More(); {
+				r.Object()
+				for key, ok := r.Next(); ok; key, ok = r.Next() {
 					if key == "price" {
-						r.number()
+						r.Number()
 					} else {
-						r.skip()
+						r.Skip()
 					}
 				}
 			}
 		default:
-			r.skip()
+			r.Skip()
 		}
 	}
-	r.end()
+	r.End()
 }
 
 func TestReaderIDs(t *testing.T) {
@@ -82,9 +82,9 @@ func TestReaderIDs(t *testing.T) {
 		`"gid://shopify/Order/"`: "error",
 		`92233720368547758070`:   "error",
 	} {
-		r := newReaderString(doc)
-		got := r.id()
-		if r.err != nil {
+		r := NewString(doc)
+		got := r.ID()
+		if r.Err() != nil {
 			got = "error"
 		}
 		if got != want {
@@ -102,8 +102,8 @@ func TestInstant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := instant(s); !ok || got != want.UnixMilli() {
-			t.Errorf("instant(%s) = %d, %v; want %d", s, got, ok, want.UnixMilli())
+		if got, ok := Instant(s); !ok || got != want.UnixMilli() {
+			t.Errorf("Instant(%s) = %d, %v; want %d", s, got, ok, want.UnixMilli())
 		}
 	}
 	for _, s := range []string{
@@ -111,8 +111,21 @@ func TestInstant(t *testing.T) {
 		"2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+0100", "2026-01-01T00:00:00+01:0",
 		"2026-01-01T00:00:00Zjunk", "2026-01-01T00:00:00+25:00", "a026-01-01T00:00:00Z",
 	} {
-		if ms, ok := instant(s); ok {
-			t.Errorf("instant(%q) = %d, want a refusal", s, ms)
+		if ms, ok := Instant(s); ok {
+			t.Errorf("Instant(%q) = %d, want a refusal", s, ms)
+		}
+	}
+}
+
+func TestUTC(t *testing.T) {
+	want := time.Date(2026, 2, 28, 23, 59, 58, 0, time.UTC).UnixMilli()
+	for text, fraction := range map[string]int64{
+		"2026-02-28T23:59:58": 0, "2026-02-28 23:59:58": 0, "2026-02-28T23:59:58.25": 250,
+		"": -1, "2026-02-28": -1, "2026-02-28T23:59:58Z": -1, "2026-02-28T23:59:58+01:00": -1, "2026-02-30 00:00:00": -1, "0000-00-00 00:00:00": -1,
+	} {
+		got, ok := UTC(text)
+		if ok != (fraction >= 0) || ok && got != want+fraction {
+			t.Errorf("UTC(%q) = %d, %v", text, got, ok)
 		}
 	}
 }
@@ -124,18 +137,18 @@ func FuzzReader(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		r := newReader(doc)
-		r.skip()
-		r.end()
-		if got, want := r.err == nil, json.Valid(doc); got && !want {
+		r := New(doc)
+		r.Skip()
+		r.End()
+		if got, want := r.Err() == nil, json.Valid(doc); got && !want {
 			t.Errorf("%q was taken and is not JSON", doc)
-		} else if want && !got && !strings.Contains(r.err.Error(), "nested more") && !strings.Contains(r.err.Error(), "UTF-8") {
-			t.Errorf("%q is JSON and was refused: %v", doc, r.err)
+		} else if want && !got && !strings.Contains(r.Err().Error(), "nested more") && !strings.Contains(r.Err().Error(), "UTF-8") {
+			t.Errorf("%q is JSON and was refused: %v", doc, r.Err())
 		}
 		var want string
-		s := newReader(doc)
-		if s.peek() == '"' && json.Unmarshal(doc, &want) == nil {
-			if got := s.str(); s.err == nil && got != want {
+		s := New(doc)
+		if s.Peek() == '"' && json.Unmarshal(doc, &want) == nil {
+			if got := s.Text(); s.Err() == nil && got != want {
 				t.Errorf("string %q, want %q", got, want)
 			}
 		}
@@ -145,10 +158,10 @@ func FuzzReader(f *testing.F) {
 func FuzzInstant(f *testing.F) {
 	f.Add("2008-01-10T11:00:00-05:00")
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := instant(s)
+		got, ok := Instant(s)
 		want, err := time.Parse(time.RFC3339, s)
 		if ok && err == nil && got != want.UnixMilli() {
-			t.Errorf("instant(%q) = %d, want %d", s, got, want.UnixMilli())
+			t.Errorf("Instant(%q) = %d, want %d", s, got, want.UnixMilli())
 		}
 	})
 }

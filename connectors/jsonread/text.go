@@ -1,4 +1,4 @@
-package shopify
+package jsonread
 
 // The strings of a document. They have a file of their own because most of a document is
 // strings, and most of the time of reading it goes here.
@@ -34,7 +34,7 @@ func plain(s string, i int) int {
 }
 
 // scan finds the end of a string; escaped says that its text has to be decoded.
-func (r *reader) scan() (text string, escaped bool) {
+func (r *Reader) scan() (text string, escaped bool) {
 	s, from := r.s, r.i+1
 	i := plain(s, from)
 	if i < len(s) && s[i] == '"' {
@@ -45,13 +45,13 @@ func (r *reader) scan() (text string, escaped bool) {
 }
 
 // scanRest is scan from i on, for a string that begins at from and is more than plain text.
-func (r *reader) scanRest(from, i int) (text string, escaped bool) {
+func (r *Reader) scanRest(from, i int) (text string, escaped bool) {
 	s, foreign := r.s, false
 	for ; i < len(s); i = plain(s, i) {
 		switch c := s[i]; {
 		case c == '"':
 			if text = s[from:i]; foreign && !utf8.ValidString(text) {
-				r.fail(notUTF8)
+				r.Fail(notUTF8)
 				return "", false
 			}
 			r.i = i + 1
@@ -61,13 +61,13 @@ func (r *reader) scanRest(from, i int) (text string, escaped bool) {
 			n := escape(s[i:])
 			if n == 0 {
 				r.i = i
-				r.fail("an escape that is none")
+				r.Fail("an escape that is none")
 				return "", false
 			}
 			i += n
 		case c < ' ':
 			r.i = i
-			r.fail("a control character in a string")
+			r.Fail("a control character in a string")
 			return "", false
 		default:
 			foreign = foreign || c >= utf8.RuneSelf
@@ -75,7 +75,7 @@ func (r *reader) scanRest(from, i int) (text string, escaped bool) {
 		}
 	}
 	r.i = len(s)
-	r.fail("the document ends inside a string")
+	r.Fail("the document ends inside a string")
 	return "", false
 }
 
@@ -95,7 +95,7 @@ func escape(s string) int {
 	return 0
 }
 
-func (r *reader) quoted() string {
+func (r *Reader) quoted() string {
 	text, escaped := r.scan()
 	if !escaped {
 		return text
@@ -115,10 +115,10 @@ func isHex(s string) bool {
 
 // unescape decodes a string that scan has checked. Half of a surrogate pair is refused: it
 // has no UTF-8, and replacing it would alter what the platform said.
-func (r *reader) unescape(s string) string {
+func (r *Reader) unescape(s string) string {
 	text, ok := decoded(s)
 	if !ok {
-		r.fail("half of a surrogate pair in a string")
+		r.Fail("half of a surrogate pair in a string")
 		return ""
 	}
 	return text
