@@ -117,4 +117,3 @@ func (r *Reader) Instant() int64 {
 	}
 	return ms
 }
-
