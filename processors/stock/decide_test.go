@@ -3,6 +3,7 @@ package stock
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -237,6 +238,32 @@ func TestOutcomes(t *testing.T) {
 	feed(m, move("S", "o", 50, 0, 1)) // 9 are free: more than the 2 of before, more than 7
 	if ts := targets(drain(t, m, 1)); len(ts) != 1 || ts[0].Decrease {
 		t.Errorf("an increase: got %v", ts)
+	}
+}
+
+// TestGivenBack: a target that the push sink gave back is decided anew, once, under a new
+// version and knowing what is shown; one that is not the newest any more is not.
+func TestGivenBack(t *testing.T) {
+	_, m := newRoom(t)
+	feed(m, count("S", "a", 10), link("S", "L", 1, 1, nil))
+	first := targets(drain(t, m, 1))[0]
+	back := outcome("S", "L", 10, first.Version, event.Outcome_OUTCOME_GIVEN_BACK)
+	back.GetOutcome().ReadBack = p(7)
+	feed(m, back)
+	ts := targets(drain(t, m, 1))
+	if len(ts) != 1 || ts[0].Quantity != 10 || !cmp.Equal(ts[0].Believed, p(7)) || ts[0].Decrease ||
+		!stream.VersionOf(first.Version).Before(stream.VersionOf(ts[0].Version)) || !strings.HasPrefix(ts[0].Cause, "outcome/") {
+		t.Fatalf("given back: got %v, want 10 again, knowing that 7 are shown", ts)
+	}
+	again := outcome("S", "L", 10, first.Version, event.Outcome_OUTCOME_GIVEN_BACK)
+	again.GetOutcome().ReadBack = p(6)
+	feed(m, again)
+	if ts := targets(drain(t, m, 1)); ts != nil {
+		t.Errorf("the old one given back once more decided %v", ts)
+	}
+	feed(m, outcome("S", "L", 10, ts[0].Version, event.Outcome_OUTCOME_ACCEPTED), move("S", "o", 3, 0, 1))
+	if ts := targets(drain(t, m, 2)); len(ts) != 1 || ts[0].Quantity != 9 || !cmp.Equal(ts[0].Believed, p(10)) {
+		t.Errorf("after it was accepted: got %v, want 9 where 10 are shown", ts)
 	}
 }
 

@@ -176,7 +176,7 @@ func raiseOne(tx *stream.Tx, level *event.StockLevel, warehouse string, kind eve
 
 // outcome notes what the platform shows now, as far as the push sink knows: accepted writes
 // and what was read back. After a write of unknown outcome nobody knows. A refusal leaves
-// what was shown.
+// what was shown. A target that was given back is decided anew, unless it was already.
 func (r *Room) outcome(tx *stream.Tx, k stream.Key, o *event.PushOutcome) {
 	old, _ := tx.Get(k).(*event.StockLevel)
 	at := find(old, o.Account, o.ListingId)
@@ -198,13 +198,17 @@ func (r *Room) outcome(tx *stream.Tx, k stream.Key, o *event.PushOutcome) {
 	default:
 		return
 	}
-	if l.AcceptedVersion != nil && shown == l.Accepted && stream.VersionOf(o.TargetVersion) == stream.VersionOf(l.AcceptedVersion) {
+	anew := o.Outcome == event.Outcome_OUTCOME_GIVEN_BACK && stream.VersionOf(o.TargetVersion) == stream.VersionOf(l.TargetVersion)
+	if !anew && l.AcceptedVersion != nil && shown == l.Accepted && stream.VersionOf(o.TargetVersion) == stream.VersionOf(l.AcceptedVersion) {
 		return
 	}
 	level := succeed(tx, new(levelEntry), old, o.Sku)
 	level.Cause = "outcome/" + o.Account + "/" + o.ListingId
 	n := changeListing(level, at)
 	n.Accepted, n.AcceptedVersion = shown, o.TargetVersion
+	if anew {
+		n.TargetVersion = nil
+	}
 	settle(tx, k, old, level)
 }
 

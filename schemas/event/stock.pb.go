@@ -88,6 +88,10 @@ const (
 	Outcome_OUTCOME_NOT_SENT    Outcome = 3
 	Outcome_OUTCOME_UNKNOWN     Outcome = 4
 	Outcome_OUTCOME_SUPERSEDED  Outcome = 5
+	// The listing shows less (read_back) than the target and nobody knows why: the target may
+	// have been written already and sold from since. It is not written again; the stock room
+	// decides anew from what is shown.
+	Outcome_OUTCOME_GIVEN_BACK Outcome = 6
 )
 
 // Enum value maps for Outcome.
@@ -99,6 +103,7 @@ var (
 		3: "OUTCOME_NOT_SENT",
 		4: "OUTCOME_UNKNOWN",
 		5: "OUTCOME_SUPERSEDED",
+		6: "OUTCOME_GIVEN_BACK",
 	}
 	Outcome_value = map[string]int32{
 		"OUTCOME_UNSPECIFIED": 0,
@@ -107,6 +112,7 @@ var (
 		"OUTCOME_NOT_SENT":    3,
 		"OUTCOME_UNKNOWN":     4,
 		"OUTCOME_SUPERSEDED":  5,
+		"OUTCOME_GIVEN_BACK":  6,
 	}
 )
 
@@ -1922,14 +1928,15 @@ const file_crossdock_v1_stock_proto_rawDesc = "" +
 	"\x11MOVE_KIND_RECEIPT\x10\x02\x12\x17\n" +
 	"\x13MOVE_KIND_WRITE_OFF\x10\x03\x12\x15\n" +
 	"\x11MOVE_KIND_OPENING\x10\x04\x12\x18\n" +
-	"\x14MOVE_KIND_CORRECTION\x10\x05*\x90\x01\n" +
+	"\x14MOVE_KIND_CORRECTION\x10\x05*\xa8\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n" +
 	"\x0fOUTCOME_REFUSED\x10\x02\x12\x14\n" +
 	"\x10OUTCOME_NOT_SENT\x10\x03\x12\x13\n" +
 	"\x0fOUTCOME_UNKNOWN\x10\x04\x12\x16\n" +
-	"\x12OUTCOME_SUPERSEDED\x10\x05*n\n" +
+	"\x12OUTCOME_SUPERSEDED\x10\x05\x12\x16\n" +
+	"\x12OUTCOME_GIVEN_BACK\x10\x06*n\n" +
 	"\tAlarmKind\x12\x1a\n" +
 	"\x16ALARM_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ALARM_KIND_OVERSOLD\x10\x01\x12\x14\n" +

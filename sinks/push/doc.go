@@ -20,12 +20,16 @@
 //   - A write compares with what we believe is shown. A stale belief is replaced by what the
 //     platform says; a raise then waits a moment, because what we did not expect is usually a
 //     sale whose own event is on its way, and a raise would sell that unit twice.
-//   - An unknown outcome is read back before anything else is written.
+//   - An unknown outcome is read back before anything else is written; so is a target that was
+//     tried before a crash and not recorded.
+//   - No decision is carried out twice. Where a listing shows less than was expected, or than a
+//     write of unknown outcome would have left, and no event explained it in time, the target is
+//     given back: the stock room decides anew from what is shown. Lowering is always right and
+//     does not wait.
 //   - Versions never go back: a target not newer than what was accepted is not executed, and who
 //     stores an acceptance finds out whether somebody else wrote meanwhile, and looks again.
 //
-// Crash: everything not done is offered again. The belief in Redis is written last, so the
-// same intent is sent with the same command id and expectation, which a platform with
-// idempotency keys recognises. Crash points of the role "push": Claim (before the call), Call
+// Crash: everything not done is offered again. What was tried is in Redis before the call, what
+// was accepted after the record in Kafka: a target between the two is of unknown outcome. Crash points of the role "push": Claim (before the call), Call
 // (after the answer), Record (recorded, before it counts as done).
 package push

@@ -94,6 +94,8 @@ func (l *lane) recall(ctx context.Context, tasks []*task) error {
 	}
 	for i, t := range tasks {
 		t.known = known[i].Accepted
+		t.g.suspect(known[i])
+		t.g.began = t.it.target.Version
 		if t.g.verify == "" && l.past(t, known[i]) {
 			t.settled, t.over = true, true // nothing to tell
 			continue
@@ -106,6 +108,27 @@ func (l *lane) recall(ctx context.Context, tasks []*task) error {
 		}
 	}
 	return nil
+}
+
+// suspect takes a target that was tried and not recorded for a write of unknown outcome, as
+// one whose answer was lost: a process ended between the two, or is at it right now. That the
+// same write has the same idempotency key does not help: a platform's key belongs to a call,
+// and the call held other listings then.
+func (g *listing) suspect(known Known) {
+	tried := known.Tried
+	if g.doubt != nil || tried == nil || compare(tried.Target.Version, g.began) == 0 {
+		return
+	}
+	doubt := &attempt{version: tried.Target.Version, quantity: tried.Target.Quantity}
+	if last := known.Accepted; last != nil {
+		if compare(last.Target.Version, tried.Target.Version) >= 0 {
+			return
+		}
+		if !last.Target.Withdrawn {
+			doubt.expected = &last.Target.Quantity
+		}
+	}
+	g.doubt = doubt
 }
 
 // past: the target was carried out before, or a newer one was at least begun, whose record
@@ -126,12 +149,13 @@ func (l *lane) past(t *task, known Known) bool {
 }
 
 // readBack reads what is shown where that must be known before a write: after an unknown
-// outcome, after a stale belief, where somebody else wrote, and where nothing is believed.
+// outcome, after a stale belief, after waiting, where somebody else wrote, and where nothing
+// is believed.
 func (l *lane) readBack(ctx context.Context, tasks []*task) error {
 	var unsure []*task
 	var refs []connectors.StockRef
 	for _, t := range l.open(tasks) {
-		if t.g.doubt != nil || t.g.read || t.expected() == nil {
+		if t.g.doubt != nil || t.g.read || t.g.waited || t.expected() == nil {
 			unsure = append(unsure, t)
 			refs = append(refs, connectors.StockRef{ListingID: t.it.target.ListingId, StockID: t.it.target.StockId, Location: t.it.target.Location})
 		}
@@ -166,49 +190,47 @@ func (l *lane) readBack(ctx context.Context, tasks []*task) error {
 }
 
 // learn takes in what a listing was read to show; nil = it does not exist there, and the
-// write will be refused.
+// write will be refused. Lowering is always right. Raising is not where the listing shows
+// less than anybody expected, nor where this very target may have been written before: what
+// is missing is likely a sale, and units that were sold would be offered again.
 func (l *lane) learn(t *task, shown *int64) {
 	g := t.g
-	surprised := g.read
+	surprised := g.read || g.waited
 	g.read = false
 	if doubt := g.doubt; doubt != nil {
 		g.doubt = nil
-		if shown != nil && *shown == t.it.target.Quantity {
-			t.shown = shown
-			t.settle(event.Outcome_OUTCOME_ACCEPTED, "", "")
-			return
+		switch {
+		case compare(doubt.version, t.it.target.Version) == 0:
+			g.tried = true
+		case shown != nil && !doubt.mayExplain(*shown):
+			surprised = true
 		}
-		if compare(doubt.version, t.it.target.Version) == 0 {
-			// It shows neither surely ours nor surely the old: the write may have been lost, be on its
-			// way, or have been followed by a sale. The same write again, with the same expectation and
-			// so the same command id, settles that on a platform that keeps its promises: it repeats its
-			// answer, or finds the expectation stale; done twice it is in no case. Only after a stale
-			// answer is what was read the new expectation.
-			g.expected = doubt.expected
-			return
-		}
-		surprised = surprised || (shown != nil && !doubt.mayExplain(*shown))
 	}
-	if shown != nil && *shown == t.it.target.Quantity {
-		t.shown = shown
-		t.settle(event.Outcome_OUTCOME_ACCEPTED, "", "")
-		return
+	if b := t.it.target.Believed; b != nil && shown != nil && *b == *shown {
+		surprised = false // it was decided knowing that
 	}
 	g.expected = shown
-	if surprised && shown != nil {
-		l.unexpected(t, *shown)
+	switch want := t.it.target.Quantity; {
+	case shown == nil:
+	case *shown == want:
+		t.shown = shown
+		t.settle(event.Outcome_OUTCOME_ACCEPTED, "", "")
+	case *shown < want && (surprised || g.tried):
+		l.doNotRaise(t, *shown)
 	}
 }
 
-// unexpected: the listing shows another quantity than we believed. To lower it is always
-// right; a raise waits for the event that explains the difference.
-func (l *lane) unexpected(t *task, shown int64) {
-	t.g.expected = &shown
-	t.settled = shown < t.it.target.Quantity
-	if t.settled {
-		t.delay = l.s.cfg().StalePatience
-		t.g.patient = true
+// doNotRaise waits for the event that explains why less is shown, once. If none came by then,
+// the target is given back: the stock room decides anew, from what is shown. So no decision
+// is ever carried out twice, whatever a platform remembers of our calls.
+func (l *lane) doNotRaise(t *task, shown int64) {
+	if g := t.g; !g.waited {
+		g.waited, g.patient = true, true
+		t.settled, t.delay = true, l.s.cfg().StalePatience
+		return
 	}
+	t.shown = &shown
+	t.settle(event.Outcome_OUTCOME_GIVEN_BACK, "shows-less", fmt.Sprintf("the listing shows %d, and no event explains why", shown))
 }
 
 // expected is what we believe the listing shows; nil = we do not know.
@@ -314,8 +336,8 @@ func (l *lane) current(tasks []*task) (current []*task) {
 
 // commandID names the intent: the same on each attempt at it, after a crash too. What is
 // expected is part of it, because a platform refuses one idempotency key with two payloads;
-// so another expectation is another intent, and is only formed after the outcome of the
-// attempt before is known (see learn). The round tells apart intents that are equal in all
+// so another expectation is another intent, and is only formed after what is shown was read
+// (see learn). The round tells apart intents that are equal in all
 // of this and were answered, definitely, with "not done": a platform may repeat that answer
 // for ever under the same key.
 func (t *task) commandID() string {

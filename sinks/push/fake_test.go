@@ -43,8 +43,11 @@ const (
 	keptHidden fault = "stale, and does not say what it shows"
 )
 
-// shop is a platform with compare-and-set and idempotency keys.
+// shop is a platform with compare-and-set and idempotency keys. wholly: a key belongs to a
+// call, which is carried out wholly or not at all, as Shopify's are; otherwise each write has
+// its own.
 type shop struct {
+	wholly  bool
 	mu      sync.Mutex
 	shown   map[string]int64
 	keys    map[string]answered
@@ -61,6 +64,7 @@ type shop struct {
 type answered struct {
 	payload string
 	result  connectors.Result
+	results []connectors.Result // of a call with one key
 }
 
 func newShop() *shop {
@@ -111,7 +115,13 @@ func (s *shop) PushStock(ctx context.Context, writes []connectors.StockWrite) ([
 	case refused:
 		return all(event.Outcome_OUTCOME_REFUSED, 0), nil
 	}
+	if s.wholly {
+		s.writeAll(writes, results, f == keptHidden)
+	}
 	for i, w := range writes {
+		if s.wholly {
+			break
+		}
 		if f == half && i > 0 {
 			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT}
 			continue
@@ -155,8 +165,45 @@ func (s *shop) write(w connectors.StockWrite, hide bool) connectors.Result {
 		s.shown[w.ListingID] = w.Quantity
 		s.applied[w.ListingID] = append(s.applied[w.ListingID], w.Quantity)
 	}
-	s.keys[w.CommandID] = answered{payload, r}
+	s.keys[w.CommandID] = answered{payload: payload, result: r}
 	return r
+}
+
+// writeAll is write for a call with one key.
+func (s *shop) writeAll(writes []connectors.StockWrite, results []connectors.Result, hide bool) {
+	key, payload := "call", "call"
+	for _, w := range writes {
+		key += " " + w.CommandID
+		payload += fmt.Sprint(" ", w.ListingID, w.Quantity, value(w.Expected))
+	}
+	if old, ok := s.keys[key]; ok {
+		if old.payload != payload {
+			s.wrong = append(s.wrong, "one key with two payloads: "+old.payload+" and "+payload)
+		}
+		copy(results, old.results)
+		return
+	}
+	stale := false
+	for i, w := range writes {
+		results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED}
+		if cur := s.shown[w.ListingID]; w.Expected != nil && *w.Expected != cur {
+			stale = true
+			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Stale: true, Code: "CHANGE_FROM_QUANTITY_STALE"}
+			if !hide {
+				results[i].Shown = &cur
+			}
+		}
+	}
+	for i, w := range writes {
+		switch {
+		case !stale:
+			s.shown[w.ListingID] = w.Quantity
+			s.applied[w.ListingID] = append(s.applied[w.ListingID], w.Quantity)
+		case !results[i].Stale:
+			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Sibling: true}
+		}
+	}
+	s.keys[key] = answered{payload: payload, results: slices.Clone(results)}
 }
 
 func (s *shop) ReadStock(_ context.Context, refs []connectors.StockRef) ([]*int64, error) {
@@ -224,6 +271,7 @@ type memory struct {
 	entries map[string]*Entry
 	tried   map[string]*Entry
 	fail    int
+	lost    int    // Loads that are done and whose answer is lost
 	stored  func() // after a Store
 	loaded  func() // after the next Load
 }
@@ -252,6 +300,10 @@ func (m *memory) down() error {
 
 func (m *memory) Load(_ context.Context, account string, tries []Try) ([]Known, error) {
 	m.mu.Lock()
+	if err := m.down(); err != nil {
+		m.mu.Unlock()
+		return nil, err
+	}
 	out := make([]Known, len(tries))
 	for i, t := range tries {
 		key := account + "/" + t.Listing
@@ -261,8 +313,13 @@ func (m *memory) Load(_ context.Context, account string, tries []Try) ([]Known, 
 			m.tried[key] = &e
 		}
 	}
-	err, f := m.down(), m.loaded
+	f := m.loaded
 	m.loaded = nil
+	var err error
+	if m.lost > 0 {
+		m.lost--
+		err = errors.New("the answer is lost")
+	}
 	m.mu.Unlock()
 	if f != nil {
 		f()
@@ -312,7 +369,9 @@ type world struct {
 	reg     *prometheus.Registry
 	errs    []string
 	publish func() error // before records are taken
-	tracer  *telemetry.Tracer
+	// room is the stock room: it decides anew what is given back.
+	room   func(*event.PushOutcome) *event.PushTarget
+	tracer *telemetry.Tracer
 
 	mu      sync.Mutex
 	log     []*stream.Record // the one partition of push.targets
@@ -357,8 +416,46 @@ func (w *world) Produce(ctx context.Context, rs []kafka.Record) error {
 			continue
 		}
 		w.records = append(w.records, r)
+		if r.Topic.Name == schemas.PushOutcomes.Name {
+			if err := w.answer(r.Value); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// answer is what the stock room does with an outcome: a target that was given back is decided
+// anew. It comes with the next offer.
+func (w *world) answer(outcome []byte) error {
+	o := &event.PushOutcome{}
+	if err := o.UnmarshalVT(outcome); err != nil {
+		return err
+	}
+	if o.Outcome != event.Outcome_OUTCOME_GIVEN_BACK {
+		return nil
+	}
+	if o.ReadBack == nil || *o.ReadBack >= o.Quantity {
+		w.errs = append(w.errs, fmt.Sprintf("given back for no reason: %v", o))
+	}
+	if w.room == nil {
+		return nil
+	}
+	if t := w.room(o); t != nil {
+		b, err := t.MarshalVTStrict()
+		if err != nil {
+			return err
+		}
+		w.append([]byte(t.Account+"/"+t.ListingId), b)
+	}
+	return nil
+}
+
+// again is a stock room that has heard nothing new.
+func again(o *event.PushOutcome) *event.PushTarget {
+	t := target(o.Account, o.ListingId, o.TargetVersion.Number+1000, o.Quantity, false)
+	t.Believed, t.Cause = o.ReadBack, "outcome/"+o.Account+"/"+o.ListingId
+	return t
 }
 
 func (w *world) append(key, value []byte) {

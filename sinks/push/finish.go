@@ -134,6 +134,7 @@ func (l *lane) lookAgain(t *task, now time.Time) bool {
 	g.races++
 	g.cur.target = newest
 	g.attempts, g.started, g.round, g.told = 0, time.Time{}, 0, 0
+	g.tried, g.waited = false, false
 	g.verify = "verify " + strconv.Itoa(g.races)
 	l.schedule(g, now)
 	return true

@@ -58,6 +58,7 @@ func TestIntervals(t *testing.T) {
 	})
 	run(t, "what fails is not put off to the next interval", func(w *world) {
 		w.cfg.Every = map[string]time.Duration{"uk": time.Hour}
+		w.room = again
 		w.shops["uk"].meet(fine, outage) // the first read, then the write
 		w.start()
 		w.decide(target("uk", "a", 1, 5, true))
@@ -66,6 +67,7 @@ func TestIntervals(t *testing.T) {
 			w.offer() // what was carried
 		}
 		synctest.Wait()
+		same(w.t, "told", []string{"a v1 5 unknown", "a v1 5 given-back", "a v1001 5 accepted"}, w.outcomes())
 		same(w.t, "shown", int64(5), w.shops["uk"].shows("a"))
 		w.allDone()
 	})

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
@@ -67,7 +68,15 @@ type listing struct {
 	// be seen to be the newest. It is part of the command id.
 	verify string
 
+	// tried: a write of cur's version was begun whose outcome nobody knows.
+	tried bool
+	// waited: patience with less than was expected has been shown once for cur's version.
+	waited bool
+
 	// What is known of the platform beyond the memory. It outlives a change of cur.
+	// began is the newest version that was looked up for this listing: what the memory says was
+	// tried beyond it was tried by somebody else, or by us before a crash.
+	began    *event.Version
 	expected *int64
 	read     bool     // what is shown must be read before the next write
 	doubt    *attempt // the outcome of this write is not known
@@ -75,7 +84,7 @@ type listing struct {
 	races    int      // verifications so far
 }
 
-// attempt is one write whose answer was lost.
+// attempt is one write whose answer was lost, or was never seen by this process.
 type attempt struct {
 	version  *event.Version
 	quantity int64
@@ -162,10 +171,12 @@ func (l *lane) add(p *partition, it item) (done []func()) {
 func pressing(t *event.PushTarget) bool { return t.Decrease || t.Withdrawn }
 
 // due is when a target that came at the given time may be begun. Full intervals are those of
-// the clock, so that all processes have the same.
+// the clock, so that all processes have the same. What was given back has waited before.
 func (l *lane) due(t *event.PushTarget, came time.Time) time.Time {
 	cfg := l.s.cfg()
 	switch every := cfg.Every[l.account]; {
+	case strings.HasPrefix(t.Cause, "outcome/"):
+		return came
 	case every > 0:
 		return came.Truncate(every).Add(every)
 	case pressing(t):
@@ -196,6 +207,7 @@ func (l *lane) replace(g *listing, it item) {
 			g.part.wake()
 		}
 		g.attempts, g.started, g.round, g.told, g.verify = 0, time.Time{}, 0, 0, ""
+		g.tried, g.waited = false, false
 	}
 	g.cur, g.next = it, nil
 }

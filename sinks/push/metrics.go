@@ -97,6 +97,8 @@ func label(o event.Outcome) string {
 		return "refused"
 	case event.Outcome_OUTCOME_NOT_SENT:
 		return "not-sent"
+	case event.Outcome_OUTCOME_GIVEN_BACK:
+		return "given-back"
 	default:
 		return "unknown"
 	}

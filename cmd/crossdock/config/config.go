@@ -197,7 +197,7 @@ type Fx struct {
 // Push section.
 type Push struct {
 	Delay    time.Duration `yaml:"increase_delay" doc:"How long an increase may wait for a newer one. Decreases never wait."`
-	Patience time.Duration `yaml:"stale_patience" doc:"How long to wait for the order behind a changed quantity before writing over it."`
+	Patience time.Duration `yaml:"stale_patience" doc:"How long to wait for the order behind a changed quantity before the stock room decides anew from what is shown."`
 	ParkMax  time.Duration `yaml:"park_max" doc:"How long an account that keeps failing is left alone at most, between two tries."`
 	Owner    time.Duration `yaml:"reauthorise_every" doc:"How often an account is tried that refuses our credentials and needs its owner."`
 	Call     time.Duration `yaml:"call_timeout" doc:"How long one write may take, waiting for the platform's quota included."`
