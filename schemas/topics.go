@@ -116,15 +116,16 @@ func Topics() []Topic {
 const (
 	HeaderConnector  = "connector"
 	HeaderAccount    = "account"
-	HeaderFormat     = "format"       // what the raw bytes are, e.g. "rest/order"
-	HeaderDelivery   = "delivery"     // the platform's delivery id
-	HeaderPath       = "path"         // webhook | poll | import | redrive
-	HeaderSourceTime = "source-time"  // milliseconds, the platform's own time
-	HeaderObject     = "object"       // the platform's object id
-	HeaderVersion    = "version"      // "epoch.number" of a table record
-	HeaderPrevious   = "previous"     // version it replaces, "0.-1" for a new key
-	HeaderSince      = "since"        // offset of the first input record that made this version of the one before
-	HeaderSource     = "source"       // "partition" of the room's input that wrote it
+	HeaderFormat     = "format"      // what the raw bytes are, e.g. "rest/order"
+	HeaderDelivery   = "delivery"    // the platform's delivery id
+	HeaderPath       = "path"        // webhook | poll | import | redrive
+	HeaderSourceTime = "source-time" // milliseconds, the platform's own time
+	HeaderObject     = "object"      // the platform's object id
+	HeaderVersion    = "version"     // "epoch.number" of a table record
+	// HeaderLineage of a table record: the version it replaces ("0.-1" for a new key), the offset of
+	// the first input record that made this version of that one, and the partition of the room's
+	// input that wrote it: "0.17 18 3".
+	HeaderLineage    = "lineage"
 	HeaderOrigin     = "origin-coord" // coordinates that a redriven record stands for
 	HeaderTrace      = "traceparent"  // W3C trace context
 	HeaderDeadLetter = "crossdock-deadletter"

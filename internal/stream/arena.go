@@ -1,37 +1,86 @@
 package stream
 
-import "sync"
+import (
+	"sync"
 
-// arena hands out bytes that live as long as one emission: encoded entries and outputs. Its
-// chunks are used again once every record in them has been acknowledged.
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// arena hands out what lives as long as one emission: the bytes of encoded entries and outputs,
+// headers, and the client's records. Its chunks are used again once every record in them has
+// been acknowledged: made anew for each order, they would cost more than what is done in them.
 type arena struct {
-	chunk []byte // what is left of the newest
-	used  []*[arenaChunk]byte
+	bytes   pile[byte]
+	headers pile[Header]
+	records pile[kgo.Record]
 }
 
-const arenaChunk = 256 << 10
+// The chunks, each some ten kilobytes and more.
+var (
+	byteChunks   = sync.Pool{New: func() any { return newChunk[byte](256 << 10) }}
+	headerChunks = sync.Pool{New: func() any { return newChunk[Header](2 << 10) }}
+	recordChunks = sync.Pool{New: func() any { return newChunk[kgo.Record](512) }}
+)
 
-var arenaChunks = sync.Pool{New: func() any { return new([arenaChunk]byte) }}
+func newChunk[T any](n int) *[]T {
+	c := make([]T, n)
+	return &c
+}
+
+// pile hands out parts of chunks of one kind.
+type pile[T any] struct {
+	chunk []T // what is left of the newest
+	used  []*[]T
+}
+
+// take returns n elements, of which it says nothing.
+func (p *pile[T]) take(n int, pool *sync.Pool) []T {
+	if n > len(p.chunk) {
+		c := pool.Get().(*[]T)
+		if n > len(*c)/4 {
+			pool.Put(c)
+			return make([]T, n)
+		}
+		p.used = append(p.used, c)
+		p.chunk = *c
+	}
+	part := p.chunk[:n:n]
+	p.chunk = p.chunk[n:]
+	return part
+}
+
+// release gives the chunks back: nobody may hold parts of them any more.
+func (p *pile[T]) release(pool *sync.Pool, wipe bool) {
+	for _, c := range p.used {
+		if wipe {
+			clear(*c) // or they would keep alive what they point to
+		}
+		pool.Put(c)
+	}
+	p.used, p.chunk = nil, nil
+}
 
 // take returns n bytes of any content; without an arena they are the caller's own.
 func (a *arena) take(n int) []byte {
-	if a == nil || n > arenaChunk/4 {
+	if a == nil {
 		return make([]byte, n)
 	}
-	if n > len(a.chunk) {
-		c := arenaChunks.Get().(*[arenaChunk]byte)
-		a.used = append(a.used, c)
-		a.chunk = c[:]
-	}
-	b := a.chunk[:n:n]
-	a.chunk = a.chunk[n:]
-	return b
+	return a.bytes.take(n, &byteChunks)
 }
 
-// release gives the chunks back: nobody may hold bytes of the arena any more.
-func (a *arena) release() {
-	for _, c := range a.used {
-		arenaChunks.Put(c)
+// header returns n empty headers.
+func (a *arena) header(n int) []Header {
+	if a == nil {
+		return make([]Header, n)
 	}
-	a.used, a.chunk = nil, nil
+	return a.headers.take(n, &headerChunks)
+}
+
+// record returns an empty record.
+func (a *arena) record() *kgo.Record { return &a.records.take(1, &recordChunks)[0] }
+
+func (a *arena) release() {
+	a.bytes.release(&byteChunks, false)
+	a.headers.release(&headerChunks, true)
+	a.records.release(&recordChunks, true)
 }

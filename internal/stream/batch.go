@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/helloword/crossdock/schemas"
 )
 
@@ -16,6 +18,7 @@ type batch struct {
 	handled
 	serial  uint64
 	records []*Record
+	slab    []Record // which records point into
 	prep    []prepared
 	tx      Tx
 
@@ -48,6 +51,20 @@ type pending struct {
 // latest is what outputs have in common that replace each other.
 type latest struct{ topic, key, of string }
 
+// convert makes a batch of the client's records. It is valid until the next is made.
+func (b *batch) convert(t schemas.Topic, from []*kgo.Record) []*Record {
+	if cap(b.slab) < len(from) {
+		b.slab = make([]Record, len(from))
+	}
+	b.slab = b.slab[:len(from)]
+	records := b.records[:0]
+	for i, r := range from {
+		b.slab[i] = convert(t, r)
+		records = append(records, &b.slab[i])
+	}
+	return records
+}
+
 // begin takes the records of a new batch.
 func (b *batch) begin(s *session, records []*Record) {
 	b.session, b.records = s, records
@@ -64,7 +81,8 @@ func (b *batch) end() {
 	clear(b.slots)
 	clear(b.fill)
 	clear(b.missing)
-	b.records, b.tx = nil, Tx{}
+	clear(b.slab)
+	b.records, b.tx = b.records[:0], Tx{}
 }
 
 // again forgets what an attempt that was not applied has left behind.
@@ -76,7 +94,10 @@ func (b *batch) again() {
 	clear(b.outs)
 	clear(b.slots)
 	clear(b.fill)
-	b.handled = handled{outs: b.outs[:0], arena: new(arena)}
+	if cap(b.handled.records) < cap(b.outs) {
+		b.handled.records = make([]*kgo.Record, 0, cap(b.outs))
+	}
+	b.handled = handled{outs: b.outs[:0], arena: new(arena), records: b.handled.records}
 	b.slots, b.fill = b.slots[:0], b.fill[:0]
 	b.changes, b.marks, b.refusals, b.refused = b.changes[:0], b.marks[:0], b.refusals[:0], b.refused[:0]
 	b.err = nil

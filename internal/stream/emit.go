@@ -45,8 +45,7 @@ func (e *emission) wait() error {
 
 // emit hands the outputs of a batch to the producer: step Emit, which ends with emission.wait.
 func (l *Loop) emit(ctx context.Context, h *handled, e *emission) error {
-	slab := make([]kgo.Record, 0, len(h.outs))
-	all := make([]*kgo.Record, 0, len(h.outs))
+	all := h.records[:0]
 	for i := range h.outs {
 		o := &h.outs[i]
 		if o.dropped {
@@ -73,10 +72,10 @@ func (l *Loop) emit(ctx context.Context, h *handled, e *emission) error {
 		if err != nil {
 			return err
 		}
-		slab = append(slab, kgo.Record{
-			Topic: d.Topic, Partition: d.Partition(o.Key, o.PartitionKey), Key: o.Key, Value: value, Headers: headers,
-		})
-		all = append(all, &slab[len(slab)-1])
+		r := h.arena.record()
+		r.Topic, r.Partition = d.Topic, d.Partition(o.Key, o.PartitionKey)
+		r.Key, r.Value, r.Headers = o.Key, value, headers
+		all = append(all, r)
 	}
 	e.mu.Lock()
 	e.arenas = append(e.arenas, h.arena)
@@ -89,6 +88,7 @@ func (l *Loop) emit(ctx context.Context, h *handled, e *emission) error {
 		l.client.Client.Produce(ctx, r, e.done)
 	}
 	clear(h.outs)
+	clear(all)
 	return nil
 }
 

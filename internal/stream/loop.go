@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/helloword/crossdock/internal/crash"
+	"github.com/helloword/crossdock/internal/kafka"
 	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/schemas"
 )
@@ -63,7 +64,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("room %s: %w", l.name, err)
 	}
-	if err := l.open(l.room.inputs, l.revoked, kgo.AdjustFetchOffsetsFn(l.assign)); err != nil {
+	opts := append(kafka.Reuse(), kgo.AdjustFetchOffsetsFn(l.assign))
+	if err := l.open(l.room.inputs, l.revoked, opts...); err != nil {
 		return fmt.Errorf("room %s: %w", l.name, err)
 	}
 	defer l.close()
@@ -218,6 +220,7 @@ type round struct {
 	busy, back map[string]map[int32]kgo.EpochOffset
 	stalled    bool
 	emitted    emission
+	fetched    kgo.Fetches
 	traced     []traced
 }
 
@@ -233,7 +236,7 @@ type traced struct {
 func (l *Loop) handle(ctx context.Context, fetches kgo.Fetches) (*round, error) {
 	l.fetchPoint.Pass()
 	r := &round{
-		began: time.Now(), busy: make(map[string]map[int32]kgo.EpochOffset), back: make(map[string]map[int32]kgo.EpochOffset),
+		fetched: fetches, began: time.Now(), busy: make(map[string]map[int32]kgo.EpochOffset), back: make(map[string]map[int32]kgo.EpochOffset),
 	}
 	var mu sync.Mutex
 	wait := &patience{until: r.began.Add(stallAfter)}
@@ -309,6 +312,9 @@ func (l *Loop) finish(ctx context.Context, r *round) error {
 	for _, t := range r.traced {
 		t.span.End(t.first, t.last, t.records, "committed", false)
 	}
+	// From here on nobody holds a byte of what was fetched: kafka.Reuse.
+	r.fetched.EachRecord((*kgo.Record).Recycle)
+	r.fetched = nil
 	if len(r.back) > 0 {
 		l.client.SetOffsets(r.back)
 		l.rewindPoint.Pass()
@@ -349,7 +355,7 @@ func (l *Loop) batch(work, stop context.Context, left *patience, fp kgo.FetchTop
 			"%s: the next record to handle is %d, but the log begins at %d: what lay between was deleted unhandled (retention was shorter than the time away). Bring it in again from its source, then `crossdock rebuild --room %s --from-input` folds what is left",
 			s.part, known+1, first, l.name)}
 	}
-	records := convertAll(t, fp.Records)
+	records := s.work.convert(t, fp.Records)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		if left.over.Load() {
 			return first, true, nil

@@ -233,16 +233,6 @@ func convert(t schemas.Topic, r *kgo.Record) Record {
 	}
 }
 
-// convertAll makes a batch of them, in one piece.
-func convertAll(t schemas.Topic, from []*kgo.Record) []*Record {
-	slab, all := make([]Record, len(from)), make([]*Record, len(from))
-	for i, r := range from {
-		slab[i] = convert(t, r)
-		all[i] = &slab[i]
-	}
-	return all
-}
-
 // Metrics of all loops in a process. Labels are rooms, topics and partitions, never keys.
 type Metrics struct {
 	Records, Outputs, Duplicates, Repeated, Dead, Gaps, Stalls *prometheus.CounterVec

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strconv"
 	"time"
 
 	"github.com/helloword/crossdock/internal/kafka"
@@ -161,17 +160,11 @@ func tableHeaders(r *kafka.Scanned) (h tableHead, err error) {
 	if h.version, err = ParseVersion(string(r.Header(schemas.HeaderVersion))); err != nil {
 		return h, bad(schemas.HeaderVersion, err)
 	}
-	if h.previous, err = ParseVersion(string(r.Header(schemas.HeaderPrevious))); err != nil {
-		return h, bad(schemas.HeaderPrevious, err)
+	version := h.version
+	if h.lineage, h.source, err = parseLineage(string(r.Header(schemas.HeaderLineage))); err != nil {
+		return h, bad(schemas.HeaderLineage, err)
 	}
-	if h.since, err = strconv.ParseInt(string(r.Header(schemas.HeaderSince)), 10, 64); err != nil {
-		return h, bad(schemas.HeaderSince, err)
-	}
-	source, err := strconv.ParseInt(string(r.Header(schemas.HeaderSource)), 10, 32)
-	if err != nil {
-		return h, bad(schemas.HeaderSource, err)
-	}
-	h.source = int32(source)
+	h.version = version
 	return h, nil
 }
 

@@ -67,9 +67,7 @@ func written(key string, version, previous, since int64) kafka.Record {
 	}
 	return kafka.Record{Topic: sums, Key: []byte(key), Value: b, Headers: []kafka.Header{
 		{Key: schemas.HeaderVersion, Value: []byte(Version{Number: version}.String())},
-		{Key: schemas.HeaderPrevious, Value: []byte(Version{Number: previous}.String())},
-		{Key: schemas.HeaderSince, Value: strconv.AppendInt(nil, since, 10)},
-		{Key: schemas.HeaderSource, Value: []byte("0")},
+		{Key: schemas.HeaderLineage, Value: (&lineage{previous: Version{Number: previous}, since: since}).append(nil, 0)},
 	}}
 }
 

@@ -110,6 +110,8 @@ type handled struct {
 	// session handles its next batch, the bytes in arena until that is released.
 	outs  []pending
 	arena *arena
+	// records is room for what the outputs become.
+	records []*kgo.Record
 	dead  int
 	// duplicates dropped, records repeated.
 	duplicates, repeated int
@@ -201,7 +203,7 @@ func (s *session) attempt(ctx context.Context, b *batch) (applyAnswer, error) {
 	outs := len(b.outs)
 	for _, c := range b.changes {
 		w := write{key: c.key}
-		out := tableRecord(c.key, c.next.value, &c.next.lineage, s.part.id)
+		out := tableRecord(c.key, c.next.value, &c.next.lineage, s.part.id, b.arena)
 		if c.next.value != nil {
 			if w.stored, out.Bytes, err = encodeEntry(&c.next, b.arena); err != nil {
 				return applyAnswer{}, fmt.Errorf("%s %s: %w", s.part, c.key.ID, err)
@@ -209,7 +211,10 @@ func (s *session) attempt(ctx context.Context, b *batch) (applyAnswer, error) {
 			out.Value = nil
 		}
 		req.writes = append(req.writes, w)
-		b.outs = append(b.outs, pending{Output: out, mark: -1, trace: c.trace})
+		if c.trace != nil {
+			out.Headers = append(out.Headers, Header{Key: schemas.HeaderTrace, Value: c.trace})
+		}
+		b.outs = append(b.outs, pending{Output: out, mark: -1})
 	}
 	changed := len(req.writes)
 	req.writes = append(req.writes, b.refusals...)

@@ -57,30 +57,64 @@ func decodeEntry(t *Table, stored []byte) (entry, error) {
 	return entry{msg, lineage{Version{head[0], head[1]}, Version{head[2], head[3]}, head[4]}}, nil
 }
 
-// tableRecord is an entry's record on its table's topic, written by an input partition. value
-// nil writes a tombstone.
-func tableRecord(k Key, value Message, l *lineage, source int32) Output {
-	// One buffer for all texts: four numbers of 20 digits, two points, and a partition.
-	text := make([]byte, 0, 48)
-	cut := func(from int) []byte { return text[from:len(text):len(text)] }
-	at := func(key string, from int) Header { return Header{Key: key, Value: cut(from)} }
-	headers := make([]Header, 4, 5)
-	text = l.version.append(text)
-	headers[0] = at(schemas.HeaderVersion, 0)
-	from := len(text)
-	text = l.previous.append(text)
-	headers[1] = at(schemas.HeaderPrevious, from)
-	from = len(text)
-	text = strconv.AppendInt(text, l.since, 10)
-	headers[2] = at(schemas.HeaderSince, from)
-	from = len(text)
-	text = strconv.AppendInt(text, int64(source), 10)
-	headers[3] = at(schemas.HeaderSource, from)
-	o := Output{Topic: k.Table.Topic, Key: []byte(k.ID), Value: value, Headers: headers}
+// tableRecord is an entry's record on its table's topic, written by an input partition; its
+// texts lie in a. value nil writes a tombstone. There is room for one more header.
+func tableRecord(k Key, value Message, l *lineage, source int32, a *arena) Output {
+	var buf [160]byte // six numbers of 20 digits at most, and what parts them
+	text := l.version.append(buf[:0])
+	version := len(text)
+	text = l.append(text, source)
+	lineage := len(text)
+	text = append(text, k.ID...)
+	key := len(text)
 	if k.Table.PartitionKey != nil {
-		o.PartitionKey = []byte(k.Table.PartitionKey(k.ID))
+		text = append(text, k.Table.PartitionKey(k.ID)...)
+	}
+	kept := a.take(len(text))
+	copy(kept, text)
+	cut := func(from, to int) []byte { return kept[from:to:to] }
+	headers := a.header(3)
+	headers[0] = Header{Key: schemas.HeaderVersion, Value: cut(0, version)}
+	headers[1] = Header{Key: schemas.HeaderLineage, Value: cut(version, lineage)}
+	o := Output{Topic: k.Table.Topic, Key: cut(lineage, key), Value: value, Headers: headers[:2]}
+	if k.Table.PartitionKey != nil {
+		o.PartitionKey = cut(key, len(kept))
 	}
 	return o
+}
+
+// append writes what header lineage says: the version that was replaced, since, and the input
+// partition that wrote it, a space between them.
+func (l *lineage) append(b []byte, source int32) []byte {
+	b = append(l.previous.append(b), ' ')
+	b = append(strconv.AppendInt(b, l.since, 10), ' ')
+	return strconv.AppendInt(b, int64(source), 10)
+}
+
+// parseLineage reads what append wrote; the version stands in a header of its own.
+func parseLineage(text string) (l lineage, source int32, err error) {
+	parts := strings.Split(text, " ")
+	if len(parts) != 3 {
+		return l, 0, fmt.Errorf("lineage %q: want previous, since and source", text)
+	}
+	if l.previous, err = ParseVersion(parts[0]); err != nil {
+		return l, 0, err
+	}
+	if l.since, err = strconv.ParseInt(parts[1], 10, 64); err != nil {
+		return l, 0, fmt.Errorf("lineage %q: since is no offset", text)
+	}
+	n, err := strconv.ParseInt(parts[2], 10, 32)
+	if err != nil {
+		return l, 0, fmt.Errorf("lineage %q: source is no partition", text)
+	}
+	return l, int32(n), nil
+}
+
+// SourceOf is the partition of its room's input that wrote a table record; false when it does
+// not say.
+func SourceOf(r *Record) (int32, bool) {
+	_, source, err := parseLineage(string(r.Header(schemas.HeaderLineage)))
+	return source, err == nil
 }
 
 // Version orders the states of one entry; see event.Version, whose plain form it is.

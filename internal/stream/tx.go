@@ -87,7 +87,7 @@ func (tx *Tx) Again(k Key) {
 			e.version.Epoch, e.version.Number, e.since = tx.version.Epoch, tx.batch.base, tx.batch.base
 		}
 	}
-	o := tableRecord(k, e.value, &e.lineage, tx.batch.part.id)
+	o := tableRecord(k, e.value, &e.lineage, tx.batch.part.id, tx.batch.arena)
 	o.Latest = true
 	tx.Emit(o)
 }

@@ -337,11 +337,11 @@ func (w *world) topic() []tableRecordSeen {
 			continue
 		}
 		r := tableRecordSeen{key: string(o.Key)}
-		var err1, err2, err3 error
+		var err1, err2 error
 		r.version, err1 = ParseVersion(header(o.Headers, schemas.HeaderVersion))
-		r.previous, err2 = ParseVersion(header(o.Headers, schemas.HeaderPrevious))
-		r.since, err3 = strconv.ParseInt(header(o.Headers, schemas.HeaderSince), 10, 64)
-		if err := errors.Join(err1, err2, err3); err != nil || header(o.Headers, schemas.HeaderSource) != "0" {
+		l, source, err2 := parseLineage(header(o.Headers, schemas.HeaderLineage))
+		r.previous, r.since = l.previous, l.since
+		if err := errors.Join(err1, err2); err != nil || source != 0 {
 			w.t.Fatalf("a table record with headers %v: %v", o.Headers, err)
 		}
 		value, err := o.encode(nil)

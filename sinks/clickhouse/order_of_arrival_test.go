@@ -44,7 +44,7 @@ func TestCorrectedRateDay(t *testing.T) {
 	}
 	l := &log{t: t, topic: schemas.RateDays}
 	header := func(version, source string) []stream.Header {
-		return []stream.Header{{Key: schemas.HeaderVersion, Value: []byte(version)}, {Key: schemas.HeaderSource, Value: []byte(source)}}
+		return []stream.Header{{Key: schemas.HeaderVersion, Value: []byte(version)}, {Key: schemas.HeaderLineage, Value: []byte("0.-1 0 " + source)}}
 	}
 	b := l.batch(
 		l.put("ecb/2026-11-20/1", day(11000), header("0.900", "1")...),

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/internal/stream"
-	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -122,7 +121,7 @@ func (d *ratesReader) add(r *stream.Record, c coordinates) error {
 	}
 	// Every partition of the fx room keeps its own copy of a day, and versions of different
 	// partitions do not compare: the first one's copy stands for all.
-	if source := r.Header(schemas.HeaderSource); source != nil && string(source) != "0" {
+	if source, told := stream.SourceOf(r); told && source != 0 {
 		return nil
 	}
 	day, err := time.Parse(time.DateOnly, m.Date)

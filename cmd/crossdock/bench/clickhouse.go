@@ -112,7 +112,7 @@ func orderBatch(n int) (*stream.Batch, error) {
 		}
 		b.Records = append(b.Records, &stream.Record{
 			Topic: schemas.Orders, Offset: int64(i), TimestampMs: day, Key: []byte(account + "/" + o.Id), Value: value,
-			Headers: []stream.Header{{Key: schemas.HeaderVersion, Value: fmt.Appendf(nil, "0.%d", i)}, {Key: schemas.HeaderSource, Value: []byte("0")}},
+			Headers: []stream.Header{{Key: schemas.HeaderVersion, Value: fmt.Appendf(nil, "0.%d", i)}, {Key: schemas.HeaderLineage, Value: []byte("0.-1 0 0")}},
 		})
 	}
 	return b, nil
