@@ -7,7 +7,8 @@
 // alerts; the newest target again, where a late writer left an older one as the last record
 // of its key. Keeps: in Redis, for each listing, the target that was last accepted, which is
 // what the platform is believed to show; losing it costs one read of each listing. In memory:
-// one target for each listing that has something to do.
+// one target for each listing that has something to do, and what this process saw accepted, so
+// that a Redis that fell back does not let old decisions be carried out again.
 //
 // The rules:
 //   - Of a listing only the newest target matters. An older one that was not begun is done the

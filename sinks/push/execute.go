@@ -18,7 +18,9 @@ import (
 type task struct {
 	g     *listing
 	it    item   // what is being carried out
-	known *Entry // what the memory said before the call
+	known *Entry // what was accepted before the call, as far as is known
+	// loaded is the version that the memory had of it; nil = none.
+	loaded *event.Version
 	write connectors.StockWrite
 	span  *telemetry.Span
 
@@ -92,6 +94,9 @@ func (l *lane) recall(ctx context.Context, tasks []*task) error {
 	if err != nil {
 		return fmt.Errorf("recalling what was accepted: %w", err)
 	}
+	if err := l.remind(ctx, tasks, known); err != nil {
+		return err
+	}
 	for i, t := range tasks {
 		t.known = known[i].Accepted
 		t.g.suspect(known[i])
@@ -106,6 +111,30 @@ func (l *lane) recall(ctx context.Context, tasks []*task) error {
 		case l.stock == nil:
 			t.settle(event.Outcome_OUTCOME_REFUSED, "cannot", "this connection cannot write stock")
 		}
+	}
+	return nil
+}
+
+// remind puts right a memory that fell back behind what this process saw accepted.
+func (l *lane) remind(ctx context.Context, tasks []*task, known []Known) error {
+	var writes []Write
+	for i, t := range tasks {
+		if last := known[i].Accepted; last != nil {
+			t.loaded = last.Target.Version
+		}
+		e := l.own.find(t.it.target.ListingId)
+		if e == nil || compare(t.loaded, e.Target.Version) >= 0 {
+			continue
+		}
+		writes = append(writes, Write{Listing: t.it.target.ListingId, Entry: *e, Loaded: t.loaded})
+		known[i].Accepted, t.loaded = e, e.Target.Version
+	}
+	if len(writes) == 0 {
+		return nil
+	}
+	l.s.deps.Log.Warn("the push memory had fallen back and was reminded", "account", l.account, "listings", len(writes))
+	if _, err := l.s.deps.Memory.Store(ctx, l.account, writes); err != nil {
+		return fmt.Errorf("reminding the memory of what was accepted: %w", err)
 	}
 	return nil
 }

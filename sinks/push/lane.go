@@ -27,12 +27,37 @@ type lane struct {
 	carryAt  time.Time
 
 	// Owned by the worker.
+	own          own
 	parked       time.Time
 	failures     int
 	unauthorised bool
 	alerted      map[string]time.Time // by code of refusal
 	alerts       []*event.Alert       // not yet published
 	gauge        laneGauges
+}
+
+// own is what this process saw accepted, by listing: Redis may fall back to an older state, and
+// the rooms then tell old decisions again. Bounded by generations.
+type own struct{ young, old map[string]*Entry }
+
+// ownLimit is how many listings of an account one generation holds, at some 300 bytes each.
+const ownLimit = 50_000
+
+func (o *own) note(listing string, e *Entry) {
+	if now := o.find(listing); now != nil && compare(now.Target.Version, e.Target.Version) > 0 {
+		e = now
+	}
+	if len(o.young) >= ownLimit || o.young == nil {
+		o.young, o.old = make(map[string]*Entry), o.young
+	}
+	o.young[listing] = e
+}
+
+func (o *own) find(listing string) *Entry {
+	if e := o.young[listing]; e != nil {
+		return e
+	}
+	return o.old[listing]
 }
 
 // item is one target and the delivery that brought it.

@@ -32,10 +32,7 @@ func (l *lane) record(ctx context.Context, tasks []*task) bool {
 		if !t.remember {
 			continue
 		}
-		w := Write{Listing: t.it.target.ListingId, Entry: Entry{Target: t.it.target, Offset: t.it.offset}}
-		if t.known != nil {
-			w.Loaded = t.known.Target.Version
-		}
+		w := Write{Listing: t.it.target.ListingId, Entry: Entry{Target: t.it.target, Offset: t.it.offset}, Loaded: t.loaded}
 		kept, writes = append(kept, t), append(writes, w)
 	}
 	if len(writes) > 0 {
@@ -48,6 +45,9 @@ func (l *lane) record(ctx context.Context, tasks []*task) bool {
 		})
 		if !ok {
 			return false
+		}
+		for i := range writes {
+			l.own.note(writes[i].Listing, &writes[i].Entry)
 		}
 	}
 	l.s.recorded.Pass()

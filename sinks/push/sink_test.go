@@ -417,6 +417,27 @@ func TestKilledAfterTheCall(t *testing.T) {
 		same(w.t, "effects", []int64{10, 18}, s.applied["a"])
 		w.allDone()
 	})
+	run(t, "the memory falls back, and old decisions are told again", func(w *world) {
+		s := w.shops["uk"]
+		w.start()
+		w.decide(target("uk", "a", 1, 20, true))
+		synctest.Wait()
+		w.decide(target("uk", "a", 2, 10, true))
+		synctest.Wait()
+		w.decide(target("uk", "a", 3, 11, false))
+		pass(time.Second)
+		w.memory.mu.Lock()
+		w.memory.entries["uk/a"] = &Entry{Target: target("uk", "a", 1, 20, true)}
+		delete(w.memory.tried, "uk/a")
+		w.memory.mu.Unlock()
+		w.decide(target("uk", "a", 2, 10, true))
+		pass(time.Second)
+		w.offer() // the repair
+		pass(time.Second)
+		same(w.t, "effects", []int64{20, 10, 11}, s.applied["a"])
+		same(w.t, "remembered", int64(3), w.memory.entries["uk/a"].Target.Version.Number)
+		w.allDone()
+	})
 	run(t, "killed before the call: lowering does not wait", func(w *world) {
 		s := w.shops["uk"]
 		w.start()
