@@ -22,13 +22,33 @@ func Reuse() []kgo.Opt {
 	return []kgo.Opt{kgo.WithPools(p), kgo.WithDecompressor(newDecompressor(p))}
 }
 
-// pool keeps the memory of batches that were given back, by size: pool i holds slices of 2^i
-// bytes, or records, at least.
+// pool keeps the memory of batches that were given back, by size: what is in a class has its
+// size at least. There are four classes between a power of two and the next, because the client
+// wipes all of what is given back.
 type pool struct {
-	bytes, records [32]sync.Pool
+	bytes, records [128]sync.Pool
 }
 
-func class(n int) int { return bits.Len(uint(max(n, 1) - 1)) }
+// class is the smallest class that holds n, and its size.
+func class(n int) (c, size int) {
+	c = floor(n)
+	if size = sizeOf(c); size < n {
+		c++
+		size = sizeOf(c)
+	}
+	return c, size
+}
+
+// floor is the largest class that n fills.
+func floor(n int) int {
+	if n < 4 {
+		return 8 // of size 4
+	}
+	power := bits.Len(uint(n)) - 1
+	return 4*power + n>>(power-2)&3
+}
+
+func sizeOf(c int) int { return (4 + c&3) << (c>>2) >> 2 }
 
 // GetDecompressBytes implements kgo.PoolDecompressBytes.
 func (p *pool) GetDecompressBytes(packed []byte, _ kgo.CompressionCodecType) []byte {
@@ -37,33 +57,33 @@ func (p *pool) GetDecompressBytes(packed []byte, _ kgo.CompressionCodecType) []b
 
 // take returns n bytes; what stands in them is anything.
 func (p *pool) take(n int) []byte {
-	c := class(n)
+	c, size := class(n)
 	if b, ok := p.bytes[c].Get().(*[]byte); ok {
 		return (*b)[:n]
 	}
-	return make([]byte, n, 1<<c)
+	return make([]byte, n, size)
 }
 
 // PutDecompressBytes implements kgo.PoolDecompressBytes.
 func (p *pool) PutDecompressBytes(b []byte) {
-	if c := bits.Len(uint(cap(b))) - 1; c >= 0 && c < len(p.bytes) {
-		p.bytes[c].Put(&b)
+	if n := cap(b); n >= 4 {
+		p.bytes[floor(n)].Put(&b)
 	}
 }
 
 // GetRecords implements kgo.PoolRecords.
 func (p *pool) GetRecords(n int) []kgo.Record {
-	c := class(n)
+	c, size := class(n)
 	if r, ok := p.records[c].Get().(*[]kgo.Record); ok {
 		return (*r)[:n]
 	}
-	return make([]kgo.Record, n, 1<<c)
+	return make([]kgo.Record, n, size)
 }
 
 // PutRecords implements kgo.PoolRecords.
 func (p *pool) PutRecords(r []kgo.Record) {
-	if c := bits.Len(uint(cap(r))) - 1; c >= 0 && c < len(p.records) {
-		p.records[c].Put(&r)
+	if n := cap(r); n >= 4 {
+		p.records[floor(n)].Put(&r)
 	}
 }
 

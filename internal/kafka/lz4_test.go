@@ -86,6 +86,31 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// TestPool: what is taken is as long as asked for and wastes a quarter at most, and what was put
+// back is large enough for who finds it there.
+func TestPool(t *testing.T) {
+	for _, n := range []int{0, 1, 3, 4, 5, 7, 8, 9, 1023, 1024, 1025, 1279, 1280, 1281, 5_000_001, maxBatch} {
+		c, size := class(n)
+		if size < n || (n > 4 && size > n+n/4+1) || floor(size) != c {
+			t.Errorf("%d bytes are of class %d with %d; %d fill class %d", n, c, size, size, floor(size))
+		}
+		if n >= 4 && sizeOf(floor(n)) > n {
+			t.Errorf("a slice of %d bytes is put where %d are expected", n, sizeOf(floor(n)))
+		}
+		p := new(pool)
+		p.PutDecompressBytes(make([]byte, n))
+		p.PutRecords(make([]kgo.Record, min(n, 1000)))
+		for _, want := range []int{n, n / 2, n + 1} {
+			if b := p.take(want); len(b) != want {
+				t.Errorf("%d bytes instead of %d", len(b), want)
+			}
+			if r := p.GetRecords(min(want, 1001)); len(r) != min(want, 1001) {
+				t.Errorf("%d records instead of %d", len(r), min(want, 1001))
+			}
+		}
+	}
+}
+
 func TestUnpackOtherCodecs(t *testing.T) {
 	src := orders(10_000)
 	d := newDecompressor(new(pool))

@@ -51,9 +51,13 @@ func (p *pile[T]) take(n int, pool *sync.Pool) []T {
 
 // release gives the chunks back: nobody may hold parts of them any more.
 func (p *pile[T]) release(pool *sync.Pool, wipe bool) {
-	for _, c := range p.used {
-		if wipe {
-			clear(*c) // or they would keep alive what they point to
+	for i, c := range p.used {
+		if wipe { // or they would keep alive what they point to
+			n := len(*c)
+			if i == len(p.used)-1 {
+				n -= len(p.chunk)
+			}
+			clear((*c)[:n])
 		}
 		pool.Put(c)
 	}

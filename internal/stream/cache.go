@@ -36,8 +36,7 @@ const slotCost = 250
 
 // cache keeps recently used entries of one partition. It forgets by generations: when the
 // young one is full it becomes the old one, and what was old and not asked for since is
-// gone. Bounded in bytes (about those of the encoded entries, and of one batch), and two map
-// look-ups at most.
+// gone. Bounded in bytes (about, and beside those of one batch), and two map look-ups at most.
 type cache struct {
 	limit      int
 	size       int // of young
@@ -78,9 +77,12 @@ func (c *cache) find(k Key) *slot {
 	return c.old[k]
 }
 
-// weigh notes how large the entry of a slot is.
+// decoded is about how many times larger a message is in memory than encoded.
+const decoded = 4
+
+// weigh notes how large the entry of a slot is, encoded.
 func (c *cache) weigh(s *slot, stored int) {
-	cost := slotCost + len(s.key.ID) + stored
+	cost := slotCost + len(s.key.ID) + decoded*stored
 	c.size += cost - s.cost
 	s.cost = cost
 }

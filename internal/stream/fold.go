@@ -40,7 +40,7 @@ type Room struct {
 func NewRoom(f Fold, version string) (*Room, error) {
 	r := &Room{
 		name: f.Name(), version: version, handler: f, inputs: f.Inputs(), tables: f.Tables(),
-		cacheBytes: 1 << 20, points: crash.Points(f.Name()),
+		cacheBytes: 2 << 20, points: crash.Points(f.Name()),
 		refusals: &Table{Name: "refused", New: func() Message { return new(event.DeadLetter) }},
 	}
 	if len(r.inputs) == 0 {

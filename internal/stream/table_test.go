@@ -83,7 +83,7 @@ func TestVersionOrder(t *testing.T) {
 // and it is bounded.
 func TestCacheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		const each = slotCost + 1 + 50
+		const each = slotCost + 1 + decoded*50
 		limit := rapid.IntRange(0, 5).Draw(rt, "limit") * each
 		c, last, named := newCache(limit), make(map[Key]int64), make(map[Key]*slot)
 		for i := range rapid.IntRange(1, 80).Draw(rt, "actions") {

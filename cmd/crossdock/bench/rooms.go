@@ -206,11 +206,10 @@ func (r *runner) whole(ctx context.Context, name string, n int) (took time.Durat
 // it works: whoever came first would look slow, and the ratio to it good.
 func (r *runner) warm(ctx context.Context) error {
 	r.say("warming the engines up")
-	n := max(r.Orders/2, 1)
-	if _, err := r.copies(ctx, "warmcopy", n); err != nil {
+	if _, err := r.copies(ctx, "warmcopy", max(r.Orders/2, 1)); err != nil {
 		return err
 	}
-	_, _, err := r.whole(ctx, "warmpipe", n)
+	_, _, err := r.whole(ctx, "warmpipe", r.Orders)
 	return err
 }
 
