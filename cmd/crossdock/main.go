@@ -60,7 +60,7 @@ To run it on your own Kafka, Redis and ClickHouse:
 		&cobra.Group{ID: "make", Title: "Develop:"},
 	)
 	c.AddCommand(
-		runCommand(), devCommand(),
+		runCommand(), devCommand(), simulateCommand(),
 		checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(),
 		traceCommand(), lagCommand(), healthCommand(), dlqCommand(), replayCommand(), rebuildCommand(),
 		servicesCommand(), benchCommand(), metricsCommand(), embeddedCommand(),

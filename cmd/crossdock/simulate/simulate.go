@@ -1,0 +1,215 @@
+// Package simulate runs the simulator of one platform alone, with goods and, if wanted, with
+// trade: to learn what a connection does, and to test a configuration without an account.
+//
+// In: the name of a platform and what is to happen in its shop. Out: an address on this
+// machine, the connection that a configuration file needs for it, and a line for each thing
+// that happens. Keeps everything in memory: when it ends, the shop never was.
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options of a run.
+type Options struct {
+	// Listen address; only loopback is allowed.
+	Listen string
+	// Webhooks is where the platform delivers; empty = nowhere.
+	Webhooks string
+	// Every is the pause between two orders; 0 = nobody buys.
+	Every time.Duration
+	// Faults as "name=probability,name", see Faults.
+	Faults string
+	// Currency of the shop.
+	Currency string
+	// Seed of everything that is random.
+	Seed uint64
+	// Out is told what happens.
+	Out io.Writer
+}
+
+// Secret is what the simulated shops sign and authenticate with: it guards nothing.
+const Secret = "simulated-secret"
+
+// SecretName is the environment variable that the printed connection refers to.
+const SecretName = "CROSSDOCK_SIMULATED_SECRET"
+
+// shop is one platform's simulator as it is run here.
+type shop interface {
+	http.Handler
+	// stock opens the shop with made-up goods.
+	stock(goods []Good) error
+	// sell places one paid order of a good, and returns the platform's name of it.
+	sell(g Good, quantity int64) (order string, err error)
+	// cancel cancels an order that sell returned.
+	cancel(order string) error
+	// subscribe lets everything that happens be delivered to an address, where the platform
+	// delivers at all.
+	subscribe(address string) error
+	// connection is the YAML of a connection to the shop at the address.
+	connection(address string) string
+	Close()
+}
+
+// Good is one article of the made-up trade.
+type Good struct{ SKU, Title, Price string }
+
+// Goods are what every simulated shop sells.
+var Goods = []Good{
+	{"MUG-BLUE", "Mug, blue", "9.90"}, {"MUG-RED", "Mug, red", "9.90"}, {"LAMP-OAK", "Desk lamp, oak", "64.00"},
+	{"SCARF-WOOL", "Scarf, wool", "29.50"}, {"TRAY-TIN", "Tray, tin", "12.25"}, {"CLOCK-WALL", "Wall clock", "45.00"},
+	{"BAG-LINEN", "Bag, linen", "18.75"}, {"CANDLE-6", "Candles, box of six", "14.40"},
+}
+
+// platforms that can be run alone, by name.
+var platforms = map[string]func(o Options) (shop, error){
+	"shopify": openShopify,
+}
+
+// Platforms are the names, sorted.
+func Platforms() []string {
+	var names []string
+	for n := range platforms {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Run runs a platform until ctx ends. started is called with its address once it serves.
+func Run(ctx context.Context, platform string, o Options, started func(address string)) error {
+	open := platforms[platform]
+	if open == nil {
+		return fmt.Errorf("there is no simulator of %q: choose one of %s", platform, strings.Join(Platforms(), ", "))
+	}
+	if err := loopback(o.Listen); err != nil {
+		return err
+	}
+	s, err := open(o)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.stock(Goods); err != nil {
+		return fmt.Errorf("filling the shop: %w", err)
+	}
+	if o.Webhooks != "" {
+		if err := s.subscribe(o.Webhooks); err != nil {
+			return fmt.Errorf("subscribing %s: %w", o.Webhooks, err)
+		}
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w: choose another address with --listen", err)
+	}
+	t := &till{shop: s, out: o.Out}
+	srv := &http.Server{Handler: t, ReadHeaderTimeout: 5 * time.Second}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = srv.Serve(l) })
+	defer func() { _ = srv.Close(); wg.Wait() }()
+
+	address := "http://" + l.Addr().String()
+	fmt.Fprintf(o.Out, "A simulated %s serves at %s. Its connection in crossdock.yaml:\n\n%s\nand in the environment: export %s=%s\n\n",
+		platform, address, s.connection(address), SecretName, Secret)
+	if started != nil {
+		started(address)
+	}
+	return t.trade(ctx, o)
+}
+
+// loopback refuses addresses that others can reach: whoever knows the printed secret would be
+// let in.
+func loopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--listen %q: want HOST:PORT, for example 127.0.0.1:8450", address)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--listen %q: a simulator listens on this machine only, for example 127.0.0.1:8450", address)
+	}
+	return nil
+}
+
+// till counts what is asked of the shop, and sells.
+type till struct {
+	shop
+	out io.Writer
+
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+func (t *till) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	t.mu.Lock()
+	if t.calls == nil {
+		t.calls = make(map[string]int)
+	}
+	t.calls[r.Method]++
+	t.mu.Unlock()
+	t.shop.ServeHTTP(w, r)
+}
+
+// counted is what was asked so far, "12 GET, 3 POST".
+func (t *till) counted() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var parts []string
+	for m, n := range t.calls {
+		parts = append(parts, fmt.Sprintf("%d %s", n, m))
+	}
+	if parts == nil {
+		return "none"
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+// trade sells until ctx ends; every ninth order is cancelled.
+func (t *till) trade(ctx context.Context, o Options) error {
+	if o.Every <= 0 {
+		<-ctx.Done()
+		fmt.Fprintf(t.out, "ended; calls: %s\n", t.counted())
+		return nil
+	}
+	rng := rand.New(rand.NewPCG(o.Seed, 2))
+	tick := time.NewTicker(o.Every)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintf(t.out, "ended; calls: %s\n", t.counted())
+			return nil
+		case <-tick.C:
+		}
+		g := Goods[rng.IntN(len(Goods))]
+		quantity := 1 + rng.Int64N(3)
+		order, err := t.sell(g, quantity)
+		switch {
+		case errors.Is(err, errSoldOut):
+			fmt.Fprintf(t.out, "%s is sold out\n", g.SKU)
+			continue
+		case err != nil:
+			return fmt.Errorf("selling %s: %w", g.SKU, err)
+		}
+		fmt.Fprintf(t.out, "order %s: %d × %s at %s; calls so far: %s\n", order, quantity, g.SKU, g.Price, t.counted())
+		if n%9 == 0 {
+			if err := t.cancel(order); err != nil {
+				return fmt.Errorf("cancelling %s: %w", order, err)
+			}
+			fmt.Fprintf(t.out, "order %s: cancelled\n", order)
+		}
+	}
+}
+
+// errSoldOut: the shop shows none.
+var errSoldOut = errors.New("sold out")
