@@ -17,9 +17,14 @@ type arena struct {
 
 // The chunks, each some ten kilobytes and more.
 var (
-	byteChunks   = sync.Pool{New: func() any { return newChunk[byte](256 << 10) }}
-	headerChunks = sync.Pool{New: func() any { return newChunk[Header](2 << 10) }}
+	byteChunks   = sync.Pool{New: func() any { return newChunk[byte](byteChunk) }}
+	headerChunks = sync.Pool{New: func() any { return newChunk[Header](headerChunk) }}
 	recordChunks = sync.Pool{New: func() any { return newChunk[kgo.Record](512) }}
+)
+
+const (
+	byteChunk   = 256 << 10
+	headerChunk = 2 << 10
 )
 
 func newChunk[T any](n int) *[]T {
@@ -33,31 +38,36 @@ type pile[T any] struct {
 	used  []*[]T
 }
 
-// take returns n elements, of which it says nothing.
-func (p *pile[T]) take(n int, pool *sync.Pool) []T {
+// rest returns what is left of the newest chunk, n elements at least. n is small beside a chunk.
+func (p *pile[T]) rest(n int, pool *sync.Pool) []T {
 	if n > len(p.chunk) {
 		c := pool.Get().(*[]T)
-		if n > len(*c)/4 {
-			pool.Put(c)
-			return make([]T, n)
-		}
 		p.used = append(p.used, c)
 		p.chunk = *c
 	}
-	part := p.chunk[:n:n]
-	p.chunk = p.chunk[n:]
-	return part
+	return p.chunk
+}
+
+// take returns n elements, of which it says nothing. Chunks are used from their end.
+func (p *pile[T]) take(n, most int, pool *sync.Pool) []T {
+	if n > most {
+		return make([]T, n)
+	}
+	rest := p.rest(n, pool)
+	from := len(rest) - n
+	p.chunk = rest[:from]
+	return rest[from : from+n : from+n]
 }
 
 // release gives the chunks back: nobody may hold parts of them any more.
 func (p *pile[T]) release(pool *sync.Pool, wipe bool) {
 	for i, c := range p.used {
 		if wipe { // or they would keep alive what they point to
-			n := len(*c)
+			from := 0
 			if i == len(p.used)-1 {
-				n -= len(p.chunk)
+				from = len(p.chunk)
 			}
-			clear((*c)[:n])
+			clear((*c)[from:])
 		}
 		pool.Put(c)
 	}
@@ -69,7 +79,7 @@ func (a *arena) take(n int) []byte {
 	if a == nil {
 		return make([]byte, n)
 	}
-	return a.bytes.take(n, &byteChunks)
+	return a.bytes.take(n, byteChunk/4, &byteChunks)
 }
 
 // header returns n empty headers.
@@ -77,11 +87,11 @@ func (a *arena) header(n int) []Header {
 	if a == nil {
 		return make([]Header, n)
 	}
-	return a.headers.take(n, &headerChunks)
+	return a.headers.take(n, headerChunk/4, &headerChunks)
 }
 
 // record returns an empty record.
-func (a *arena) record() *kgo.Record { return &a.records.take(1, &recordChunks)[0] }
+func (a *arena) record() *kgo.Record { return &a.records.take(1, 1, &recordChunks)[0] }
 
 func (a *arena) release() {
 	a.bytes.release(&byteChunks, false)

@@ -97,8 +97,8 @@ func (o *Output) encode(a *arena) ([]byte, error) {
 	if o.Value == nil {
 		return o.Bytes, nil
 	}
-	b := a.take(o.Value.SizeVT())
-	if _, err := o.Value.MarshalToSizedBufferVTStrict(b); err != nil {
+	b, _, err := a.encode(nil, o.Value)
+	if err != nil {
 		return nil, fmt.Errorf("encoding a record for %s: %w", o.Topic.Name, err)
 	}
 	return b, nil

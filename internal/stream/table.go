@@ -32,13 +32,10 @@ func encodeEntry(e *entry, a *arena) (stored, message []byte, err error) {
 	for _, n := range [...]int64{e.version.Epoch, e.version.Number, e.previous.Epoch, e.previous.Number, e.since} {
 		h = binary.AppendVarint(h, n)
 	}
-	size := e.value.SizeVT()
-	buf := a.take(len(h) + size)
-	copy(buf, h)
-	if _, err := e.value.MarshalToSizedBufferVTStrict(buf[len(h):]); err != nil {
+	if stored, message, err = a.encode(h, e.value); err != nil {
 		return nil, nil, fmt.Errorf("encoding a table entry: %w", err)
 	}
-	return buf, buf[len(h):], nil
+	return stored, message, nil
 }
 
 func decodeEntry(t *Table, stored []byte) (entry, error) {

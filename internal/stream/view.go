@@ -41,10 +41,10 @@ func NewView[T any](topic schemas.Topic, decode func([]byte) (T, error), d Deps)
 // Ready is closed when everything that was in the topic when Run began has been read.
 func (v *View[T]) Ready() <-chan struct{} { return v.ready }
 
-// Get returns a key's newest value.
-func (v *View[T]) Get(key string) (T, bool) {
+// Get returns a key's newest value. The key is not kept.
+func (v *View[T]) Get(key []byte) (T, bool) {
 	v.mu.RLock()
-	e, ok := v.entries[key]
+	e, ok := v.entries[string(key)]
 	v.mu.RUnlock()
 	return e.value, ok && !e.gone
 }

@@ -43,24 +43,24 @@ func TestViewNewestVersionWins(t *testing.T) {
 		tombstone("d", 1, -1), written("d", 4, -1, 4),
 	)
 	v := NewView(sums, decodeClaim, e.deps)
-	if _, ok := v.Get("a"); ok {
+	if _, ok := v.Get([]byte("a")); ok {
 		t.Error("there is an entry before anything was read")
 	}
 	r := background(t, v.Run)
 	eventually(t, "the view to be ready", isReady(v))
 	for k, want := range map[string]int64{"a": 5, "c": 2, "d": 4} {
-		if got, ok := v.Get(k); !ok || got.OnHand != want {
+		if got, ok := v.Get([]byte(k)); !ok || got.OnHand != want {
 			t.Errorf("%s = %v, %v; want version %d", k, got, ok, want)
 		}
 	}
-	if _, ok := v.Get("b"); ok {
+	if _, ok := v.Get([]byte("b")); ok {
 		t.Error("b was deleted and is there")
 	}
 	if v.Len() != 3 {
 		t.Errorf("%d keys, want 3", v.Len())
 	}
 	e.produce(t, written("a", 6, 5, 6))
-	eventually(t, "the view to follow", func() bool { c, _ := v.Get("a"); return c.OnHand == 6 })
+	eventually(t, "the view to follow", func() bool { c, _ := v.Get([]byte("a")); return c.OnHand == 6 })
 	r.stop(t)
 }
 
@@ -95,7 +95,7 @@ func TestViewIsReady(t *testing.T) {
 	v = NewView(sums, decodeClaim, e.deps)
 	r = background(t, v.Run)
 	eventually(t, "the view that ends with a marker to be ready", isReady(v))
-	if _, ok := v.Get("a"); !ok {
+	if _, ok := v.Get([]byte("a")); !ok {
 		t.Error("the view is ready without its entry")
 	}
 	r.stop(t)

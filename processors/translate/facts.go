@@ -176,17 +176,24 @@ func (w *work) lastID() []byte { return w.outs[len(w.outs)-1].Once }
 // here because there are no maps and the code that encodes is one; a newer program may give
 // other ids, which costs a repetition.
 func eventID(buf *[]byte, topic string, m stream.Message) (id [idSize]byte, err error) {
-	size := len(topic) + 1 + m.SizeVT()
-	if cap(*buf) < size {
-		*buf = make([]byte, 0, size+size/4)
+	head := len(topic) + 1
+	for {
+		b := (*buf)[:cap(*buf)]
+		if len(b) > head {
+			n, fits, err := stream.EncodeAtEnd(m, b[head:])
+			if err != nil {
+				return id, fmt.Errorf("encoding a fact for %s: %w", topic, err)
+			}
+			if fits {
+				b = b[len(b)-n-head:]
+				b[copy(b, topic)] = 0
+				sum := sha256.Sum256(b)
+				return [idSize]byte(sum[:]), nil
+			}
+		}
+		size := head + m.SizeVT()
+		*buf = make([]byte, size+size/4)
 	}
-	b := append((*buf)[:0], topic...)
-	b = append(b, 0)[:size]
-	if _, err := m.MarshalToSizedBufferVTStrict(b[len(topic)+1:]); err != nil {
-		return id, fmt.Errorf("encoding a fact for %s: %w", topic, err)
-	}
-	sum := sha256.Sum256(b)
-	return [idSize]byte(sum[:]), nil
 }
 
 func key(account, id string) []byte {

@@ -131,7 +131,8 @@ func (a *App) loop(f stream.Fold, err error) (func(context.Context) error, error
 type listingView struct{ *stream.View[*event.Listing] }
 
 func (v listingView) Lookup(account, listing string) *event.Resolution {
-	l, ok := v.Get(account + "/" + listing)
+	var room [96]byte // asked for each line of each order
+	l, ok := v.Get(append(append(append(room[:0], account...), '/'), listing...))
 	if !ok || l.GetResolution().GetSku() == "" {
 		return nil
 	}
