@@ -23,7 +23,7 @@ const maxDepth = 40
 // numbers as text (an id of 64 bits and a price never become a float), and gives strings
 // that share the document's memory: whoever keeps one longer than the document copies it.
 //
-// Errors stick: after the first one every method returns zero values and next and more
+// Errors stick: after the first one every method returns zero values and Next and More
 // return false, so that a caller reads straight on and looks at err once. An error names
 // the path and wraps ErrMalformed. Values that are read are checked for duplicate keys by
 // once; values that nobody reads are checked for grammar only.
@@ -45,6 +45,7 @@ type step struct {
 // nobody can change them under us.
 func New(body []byte) *Reader { return NewString(string(body)) }
 
+// NewString begins a document that nobody will change.
 func NewString(s string) *Reader {
 	r := &Reader{}
 	r.Reset(s)
@@ -75,6 +76,7 @@ func (r *Reader) Reset(s string) { r.s, r.i, r.err, r.deep = s, 0, nil, 0 }
 
 const notUTF8 = "the document is not valid UTF-8"
 
+// Fail notes a mistake at the place that is being read, unless there was one before.
 func (r *Reader) Fail(format string, args ...any) {
 	if r.err != nil {
 		return
@@ -152,6 +154,7 @@ func (r *Reader) literal(word string) bool {
 	return true
 }
 
+// Unexpected notes that something else stands where want should be.
 func (r *Reader) Unexpected(want string) {
 	if r.i >= len(r.s) {
 		r.Fail("the document ends where %s should be", want)

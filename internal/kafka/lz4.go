@@ -48,7 +48,7 @@ func floor(n int) int {
 	return 4*power + n>>(power-2)&3
 }
 
-func sizeOf(c int) int { return (4 + c&3) << (c>>2) >> 2 }
+func sizeOf(c int) int { return (4 + c&3) << (c >> 2) >> 2 }
 
 // GetDecompressBytes implements kgo.PoolDecompressBytes.
 func (p *pool) GetDecompressBytes(packed []byte, _ kgo.CompressionCodecType) []byte {

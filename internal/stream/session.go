@@ -112,7 +112,7 @@ type handled struct {
 	arena *arena
 	// records is room for what the outputs become.
 	records []*kgo.Record
-	dead  int
+	dead    int
 	// duplicates dropped, records repeated.
 	duplicates, repeated int
 }

@@ -21,8 +21,8 @@ type task struct {
 	known *Entry // what was accepted before the call, as far as is known
 	// loaded is the version that the memory had of it; nil = none.
 	loaded *event.Version
-	write connectors.StockWrite
-	span  *telemetry.Span
+	write  connectors.StockWrite
+	span   *telemetry.Span
 
 	// settled: nothing more is to be called for it in this round.
 	settled bool

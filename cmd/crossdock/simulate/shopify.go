@@ -68,5 +68,5 @@ connections:
       client_secret: env:%s
       currency: %s
       location_id: "%d"
-`, c.Shop, address, c.ClientID, SecretName, c.Currency, c.LocationID)
+`, c.Shop, address, c.ClientID, SecretVariable, c.Currency, c.LocationID)
 }

@@ -41,8 +41,8 @@ type Options struct {
 // Secret is what the simulated shops sign and authenticate with: it guards nothing.
 const Secret = "simulated-secret"
 
-// SecretName is the environment variable that the printed connection refers to.
-const SecretName = "CROSSDOCK_SIMULATED_SECRET"
+// SecretVariable is the environment variable that the printed connection refers to.
+const SecretVariable = "CROSSDOCK_SIMULATED_SECRET" //nolint:gosec // a name
 
 // shop is one platform's simulator as it is run here.
 type shop interface {
@@ -120,7 +120,7 @@ func Run(ctx context.Context, platform string, o Options, started func(address s
 
 	address := "http://" + l.Addr().String()
 	fmt.Fprintf(o.Out, "A simulated %s serves at %s. Its connection in crossdock.yaml:\n\n%s\nand in the environment: export %s=%s\n\n",
-		platform, address, s.connection(address), SecretName, Secret)
+		platform, address, s.connection(address), SecretVariable, Secret)
 	if started != nil {
 		started(address)
 	}

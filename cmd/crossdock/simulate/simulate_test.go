@@ -103,7 +103,7 @@ func checkConnection(t *testing.T, text string) {
 	if !found {
 		t.Fatalf("no connection is printed:\n%s", text)
 	}
-	t.Setenv(SecretName, Secret)
+	t.Setenv(SecretVariable, Secret)
 	t.Setenv("BUYER", strings.Repeat("k", 40))
 	file := filepath.Join(t.TempDir(), "crossdock.yaml")
 	yaml += "tenant: simulated\nkafka:\n  brokers: [\"127.0.0.1:9092\"]\nredis:\n  addrs: [\"127.0.0.1:6379\"]\nclickhouse:\n  addrs: [\"127.0.0.1:8123\"]\n  buyer_key: env:BUYER\ntokens:\n  dir: " + t.TempDir() + "\n"
