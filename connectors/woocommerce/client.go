@@ -75,7 +75,7 @@ type apiError struct {
 }
 
 func (e *apiError) Error() string {
-	return fmt.Sprintf("the shop answered %d %s: %s", e.status, jsonread.Clip(e.code), clipLong(e.message))
+	return fmt.Sprintf("the shop answered %d %s: %s", e.status, clipLong(e.code), clipLong(e.message))
 }
 
 // isCode says whether an error is the API's with this code.

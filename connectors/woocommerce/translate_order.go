@@ -156,6 +156,9 @@ func (t *translation) orderMember(d *draft, key string, seen *jsonread.Members) 
 	}
 }
 
+// maxUnits of one line; beyond, no price of one can be told.
+const maxUnits = 1_000_000_000
+
 // line reads one entry of line_items, fee_lines or shipping_lines.
 func (t *translation) line() (l draftLine) {
 	if t.Peek() != '{' {
@@ -216,7 +219,7 @@ func (t *translation) line() (l draftLine) {
 	if t.Err() == nil && l.id == "" {
 		t.Fail("a line needs an id")
 	}
-	if t.Err() == nil && l.quantity < 0 {
+	if t.Err() == nil && (l.quantity < 0 || l.quantity > maxUnits) {
 		t.Fail("a line of %d units", l.quantity)
 	}
 	if !hasSubtotal {
