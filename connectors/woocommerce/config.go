@@ -36,6 +36,7 @@ type Config struct {
 	PreviousWebhookSecret connectors.Secret `yaml:"previous_webhook_secret,omitempty" doc:"The secret before a rotation: webhooks signed with it are still taken."`
 	Currency              string            `yaml:"currency,omitempty" doc:"The shop's currency (ISO 4217). Products name none: without it listings carry no price, and prices cannot be pushed."`
 	Statuses              map[string]string `yaml:"statuses,omitempty" doc:"What order statuses of plugins mean: name without wc-, and one of pending, processing, on-hold, completed, cancelled, refunded, failed or ignored."`
+	RefundPayments        bool              `yaml:"refund_payments" doc:"Refunds give the money back through the shop's payment gateway; off: they are only booked."`
 	PageSize              int               `yaml:"page_size" doc:"Objects asked for at once, 1 to 100. Less for a shop with little memory."`
 	MaxPages              int               `yaml:"max_pages" doc:"Pages read by one poll before its progress is stored."`
 	Parallel              int               `yaml:"parallel" doc:"Calls to the shop at the same time, 1 to 16."`
@@ -44,7 +45,7 @@ type Config struct {
 
 // DefaultConfig is what a setting is when it is not given.
 func DefaultConfig() Config {
-	return Config{Auth: AuthAuto, PageSize: 50, MaxPages: 40, Parallel: 2, CallTimeout: 45 * time.Second}
+	return Config{Auth: AuthAuto, RefundPayments: true, PageSize: 50, MaxPages: 40, Parallel: 2, CallTimeout: 45 * time.Second}
 }
 
 // maxPage is WooCommerce's bound on per_page (101 is answered 400) and on the objects of a
@@ -173,8 +174,12 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 			connectors.Products:  &productPoller{api},
 			connectors.Inventory: &stockPoller{api},
 		},
-		Translate: &translator{currency: cfg.Currency, statuses: cfg.Statuses},
-		Webhooks:  &keeper{api},
-		Stock:     &pusher{api},
+		Translate:  &translator{currency: cfg.Currency, statuses: cfg.Statuses},
+		Webhooks:   &keeper{api},
+		Stock:      &pusher{api},
+		Price:      &pricer{api},
+		Fulfilment: &shipper{api},
+		Cancel:     &canceller{api},
+		Refund:     &refunder{api},
 	}, nil
 }

@@ -21,6 +21,8 @@ type Config struct {
 	WebhookSecret string
 	// NoStockManagement: the shop's setting is off. NoVariationsList: it is older than 10.3.
 	NoStockManagement, NoVariationsList bool
+	// ManualRefunds: the payment gateway gives no money back by itself.
+	ManualRefunds bool
 	// Now is the shop's clock, default time.Now.
 	Now func() time.Time
 	// Seed of everything that is random.

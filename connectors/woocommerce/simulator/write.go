@@ -189,10 +189,11 @@ func (s *Simulator) postRefund(q request, m []string) (reply, *refusal) {
 	if err != nil || total < 0 || total > o.total()-o.refunded() {
 		return cannot("Invalid refund amount.")
 	}
-	if doc.Pay == nil || *doc.Pay {
+	pay := doc.Pay == nil || *doc.Pay
+	if pay && s.cfg.ManualRefunds {
 		return cannot("The payment gateway for this order does not support automatic refunds.")
 	}
-	r := &refund{id: s.id(), order: o, at: s.now(), reason: doc.Reason, total: total, meta: doc.Meta}
+	r := &refund{id: s.id(), order: o, at: s.now(), reason: doc.Reason, total: total, paid: pay, meta: doc.Meta}
 	restock := map[*line]int64{}
 	for _, dl := range doc.Lines {
 		minor, err := s.minor(dl.Total.String())
