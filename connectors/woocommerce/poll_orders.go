@@ -112,7 +112,7 @@ func refundedIn(text string) (currency string) {
 	if r.Peek() != '{' {
 		return ""
 	}
-	any := false
+	found := false
 	r.Object()
 	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
@@ -120,14 +120,14 @@ func refundedIn(text string) (currency string) {
 			currency = r.Text()
 		case "refunds":
 			for ok := r.Array(); ok && r.More(); {
-				any = true
+				found = true
 				r.Skip()
 			}
 		default:
 			r.Skip()
 		}
 	}
-	if r.Err() != nil || !any {
+	if r.Err() != nil || !found {
 		return ""
 	}
 	return currency

@@ -17,8 +17,8 @@ const codeCurrency = "another_currency"
 // pricer sets prices.
 type pricer struct{ *client }
 
-// Batch is WooCommerce's bound on the objects of a batch.
-func (p *pricer) Batch() int { return maxPage }
+// Batch is how many writes are sent at once.
+func (p *pricer) Batch() int { return pushBatch }
 
 // priceInput sets what is paid: the regular price, and no other in its place. A sale that the
 // shop runs ends with it, because a listing's price is what a buyer pays.

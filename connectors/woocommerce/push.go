@@ -28,8 +28,12 @@ const (
 // Expected is therefore not sent. Repeating a write changes nothing.
 type pusher struct{ *client }
 
-// Batch is WooCommerce's bound on the objects of a batch.
-func (p *pusher) Batch() int { return maxPage }
+// pushBatch is half of what WooCommerce takes at once: each object of a batch is loaded and
+// saved by itself, and a shop on a small host ends a call that takes half a minute.
+const pushBatch = 50
+
+// Batch is how many writes are sent at once.
+func (p *pusher) Batch() int { return pushBatch }
 
 // stockInput is what of a product or variation is written. manage_stock is always sent: a
 // quantity without it is kept and not shown.
