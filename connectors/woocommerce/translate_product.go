@@ -218,10 +218,7 @@ func (t *translation) productOf(it item, variations []item) *event.Product {
 }
 
 func (t *translation) listing(it item) *event.ListingSnapshot {
-	l := &event.ListingSnapshot{Id: it.id, PlatformSku: it.sku, Title: it.name, Stocked: it.manages}
-	if it.parent != "" {
-		l.StockId = stockID(it.parent, it.id)
-	}
+	l := &event.ListingSnapshot{Id: it.id, StockId: stockID(it.parent, it.id), PlatformSku: it.sku, Title: it.name, Stocked: it.manages}
 	if it.own {
 		// What is shared with others shows everybody the same units.
 		l.Shown = it.quantity

@@ -115,7 +115,7 @@ func (s *Simulator) answer(r *http.Request, body []byte) (reply, *refusal) {
 	if r.Method != http.MethodGet && s.cfg.ReadOnly {
 		return reply{}, no(http.StatusUnauthorized, "woocommerce_rest_authentication_error", "The API key provided does not have write permissions.")
 	}
-	for _, rt := range s.routes() {
+	for _, rt := range s.table {
 		m := rt.path.FindStringSubmatch(q.path)
 		if m == nil || rt.method != q.method {
 			continue

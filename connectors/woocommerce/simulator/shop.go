@@ -40,6 +40,7 @@ type Simulator struct {
 	nextSub  int64
 	nonces   map[string]int64
 	ledger   []Write
+	table    []route
 
 	mail *mailroom
 }
@@ -86,6 +87,7 @@ func New(cfg Config) *Simulator {
 		orders: map[int64]*order{}, byID: map[int64]*product{}, variants: map[int64]*variant{}, nonces: map[string]int64{},
 	}
 	s.byUpdate.seqOf = func(o *order) uint64 { return o.seq }
+	s.table = s.routes()
 	s.mail = newMailroom(s)
 	return s
 }
