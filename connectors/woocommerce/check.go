@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/jsonread"
+	"github.com/helloword/crossdock/schemas/money"
 )
 
 // checker asks the shop, list by list, what this connection may do. It changes nothing.
@@ -70,7 +72,12 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		return k.cfg.Currency == value, "set currency to " + value + ": without it listings carry no price"
 	}))
 	add(k.setting(ctx, "general/woocommerce_price_num_decimals", "decimals of prices", func(value string) (bool, string) {
-		return value != "" && len(value) == 1 && value <= "3", "set the number of decimals to that of the currency: an order with finer amounts is refused"
+		exponent, ok := money.Exponent(Name, k.cfg.Currency)
+		if !ok {
+			exponent = 3
+		}
+		n, err := strconv.Atoi(value)
+		return err == nil && n >= 0 && n <= exponent, "set the number of decimals to that of the currency: an order with finer amounts is refused"
 	}))
 	return results, nil
 }

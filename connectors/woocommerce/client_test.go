@@ -319,6 +319,10 @@ func TestSignatureBase(t *testing.T) {
 	if got := Signature("get", "http://example.com/request", "cs_secret", q); got != "Zkf9tcMwjrl6NhJXWb9LzkS/FrRildqETfWvBX8Mi8k=" {
 		t.Errorf("signature %s", got)
 	}
+	// Names are sorted, and not what they are joined to: "a" comes before "a1".
+	if got := signatureBase("GET", "x", url.Values{"a1": {"1"}, "a": {"2"}}); got != "GET&x&a%3D2%26a1%3D1" {
+		t.Errorf("base string %s", got)
+	}
 	if got := encoded(url.Values{"b": {"x y"}, "a": {"1", "2+"}}); got != "a=1&a=2%2B&b=x%20y" {
 		t.Errorf("query %s", got)
 	}

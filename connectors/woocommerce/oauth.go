@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -41,17 +42,13 @@ func Signature(method, address, secret string, query url.Values) string {
 
 // signatureBase is the text that is signed (RFC 5849, 3.4.1).
 func signatureBase(method, address string, query url.Values) string {
-	var pairs []string
+	signed := make(url.Values, len(query))
 	for name, values := range query {
-		if name == "oauth_signature" {
-			continue
-		}
-		for _, v := range values {
-			pairs = append(pairs, escape(name)+"="+escape(v))
+		if name != "oauth_signature" {
+			signed[name] = slices.Sorted(slices.Values(values))
 		}
 	}
-	sort.Strings(pairs)
-	return strings.ToUpper(method) + "&" + escape(address) + "&" + escape(strings.Join(pairs, "&"))
+	return strings.ToUpper(method) + "&" + escape(address) + "&" + escape(encoded(signed))
 }
 
 // escape is the encoding of RFC 3986, which leaves fewer characters alone than net/url does.
@@ -69,7 +66,8 @@ func escape(s string) string {
 	return string(b)
 }
 
-// encoded is a query as it is signed, in a fixed order: net/url would write a blank as "+".
+// encoded is a query in the order of its names, and with a blank as %20, as it is signed:
+// net/url would write "+".
 func encoded(query url.Values) string {
 	names := make([]string, 0, len(query))
 	for name := range query {

@@ -296,6 +296,9 @@ func TestCheck(t *testing.T) {
 	if got := check(open(t, simulator.Config{NoStockManagement: true}, func(c *Config) { c.Currency = "USD" })); got["stock management"] || got["currency"] {
 		t.Errorf("wrong settings: %v", got)
 	}
+	if got := check(open(t, simulator.Config{Currency: "KWD"}, func(c *Config) { c.Currency = "EUR" })); got["decimals of prices"] || got["currency"] {
+		t.Errorf("three decimals of a currency with two: %v", got)
+	}
 	s := open(t, simulator.Config{}, nil)
 	t.Setenv("WOO_TEST_SECRET", "cs_wrong")
 	if got := check(s); len(got) != 1 || got["shop https://shop.example"] {

@@ -1,8 +1,6 @@
 package woocommerce
 
 import (
-	"strings"
-
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -253,43 +251,4 @@ func (t *translation) percent(text string) int64 {
 		t.Fail("rate %v", err)
 	}
 	return ppm
-}
-
-// peopleOf keeps what is personal apart from where the order goes to.
-func (t *translation) peopleOf(d *draft) {
-	o := d.order
-	p := &event.PersonalData{Email: d.billing.email, Phone: d.billing.address.GetPhone()}
-	to := &d.billing
-	if d.billing.there {
-		p.Billing = d.billing.address
-		p.Name = d.billing.address.Name
-	}
-	if d.ship.there {
-		p.Shipping = d.ship.address
-		to = &d.ship
-		if d.ship.address.Name != "" {
-			p.Name = d.ship.address.Name
-		}
-		if p.Phone == "" {
-			p.Phone = d.ship.address.Phone
-		}
-	}
-	if p.Name != "" || p.Email != "" || p.Phone != "" || p.Shipping != nil || p.Billing != nil {
-		o.Personal = p
-	}
-	if to.there {
-		o.Destination = &event.Destination{Country: to.address.Country, Region: to.address.Region, PostcodePrefix: prefix(to.address.Postcode, 3)}
-	}
-}
-
-// prefix is the first n characters, in upper case.
-func prefix(s string, n int) string {
-	s = strings.ToUpper(strings.TrimSpace(s))
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
 }
