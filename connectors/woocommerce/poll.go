@@ -131,7 +131,7 @@ func (c *client) lane(ctx context.Context, req connectors.PollRequest, state *cu
 	begin := from
 	last = from
 	seam := map[string]time.Time{}
-	page := 1
+	page, idle := 1, 0
 	for {
 		a, err := c.page(ctx, l, from, page, seam)
 		if l.optional && isCode(err, codeNoRoute) {
@@ -178,6 +178,11 @@ func (c *client) lane(ctx context.Context, req connectors.PollRequest, state *cu
 		if err := l.take(ctx, fresh); err != nil {
 			return false, last, err
 		}
+		if idle++; len(fresh) > 0 {
+			idle = 0
+		} else if idle > maxIdle {
+			return false, last, &passingError{fmt.Errorf("%d pages in a row with nothing new: a cache answers instead of the shop", idle)}
+		}
 		more := len(texts) > 0 && (a.pages > page || a.pages == 0 && len(texts) >= c.pageSize())
 		switch {
 		case done || !more:
@@ -195,6 +200,10 @@ func (c *client) lane(ctx context.Context, req connectors.PollRequest, state *cu
 		}
 	}
 }
+
+// maxIdle bounds the pages in a row that bring nothing new: a second of many orders has some,
+// and what has more is no list of a shop.
+const maxIdle = 200
 
 // maxExcluded bounds the ids that are named in a question: addresses have a limit, too.
 const maxExcluded = 300

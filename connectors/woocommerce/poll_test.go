@@ -270,6 +270,16 @@ func TestAnswersOfACache(t *testing.T) {
 	}
 }
 
+// A list that promises further pages for ever, and repeats itself, has an end.
+func TestAListWithoutEnd(t *testing.T) {
+	c, _ := answered(t, respond(200, map[string]string{"X-WP-TotalPages": "1000000"}, `[{"id":1,"date_modified_gmt":"2026-11-01T00:00:00"}]`), nil)
+	n := 0
+	_, err := (&orderPoller{c}).Poll(t.Context(), connectors.PollRequest{}, func(connectors.Raw) error { n++; return nil })
+	if err == nil || !strings.Contains(err.Error(), "nothing new") || n != 1 {
+		t.Errorf("%d orders, %v", n, err)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	check := func(s *shop) map[string]bool {
 		t.Helper()
