@@ -24,6 +24,7 @@ import (
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
+	"github.com/helloword/crossdock/connectors/woocommerce"
 	"github.com/helloword/crossdock/ingest/poll"
 	"github.com/helloword/crossdock/internal/kafka"
 	xredis "github.com/helloword/crossdock/internal/redis"
@@ -255,9 +256,10 @@ type Connection struct {
 	PushEvery time.Duration        `yaml:"push_interval" doc:"How often its listings are written, e.g. 15m; 0: as soon as something is decided. With an interval decreases wait, too: more can be sold than there is."`
 	AllowHTTP bool                 `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
 
-	Shopify   *shopify.Config   `yaml:"shopify" doc:"Settings of the connector shopify."`
-	ECB       *ecb.Config       `yaml:"ecb" doc:"Settings of the connector ecb."`
-	Warehouse *warehouse.Config `yaml:"warehouse" doc:"Settings of the connector warehouse."`
+	Shopify     *shopify.Config     `yaml:"shopify" doc:"Settings of the connector shopify."`
+	WooCommerce *woocommerce.Config `yaml:"woocommerce" doc:"Settings of the connector woocommerce."`
+	ECB         *ecb.Config         `yaml:"ecb" doc:"Settings of the connector ecb."`
+	Warehouse   *warehouse.Config   `yaml:"warehouse" doc:"Settings of the connector warehouse."`
 }
 
 // UnmarshalYAML reads a connection; a connector's section that is there begins with its
@@ -271,6 +273,10 @@ func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
 	if found.Shopify != nil {
 		d := shopify.DefaultConfig()
 		found.Shopify = &d
+	}
+	if found.WooCommerce != nil {
+		d := woocommerce.DefaultConfig()
+		found.WooCommerce = &d
 	}
 	if found.Warehouse != nil {
 		d := warehouse.DefaultConfig()
@@ -534,6 +540,7 @@ func (c *Config) connection(name string) error {
 	}
 	sections := []section{
 		{"shopify", n.Shopify != nil, func() error { return n.Shopify.Validate(c.Environment) }},
+		{"woocommerce", n.WooCommerce != nil, func() error { return n.WooCommerce.Validate(c.Environment) }},
 		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
 		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
 	}

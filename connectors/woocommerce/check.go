@@ -1,0 +1,104 @@
+package woocommerce
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/jsonread"
+	"github.com/helloword/crossdock/schemas/money"
+)
+
+// checker asks the shop, list by list, what this connection may do. It changes nothing.
+type checker struct{ *client }
+
+// maxSkew is how far OAuth timestamps may be off.
+const maxSkew = 15 * time.Minute
+
+// Check asks for one entry of each list that is used, and for the settings that decide
+// whether stock can be written. Whether the key may write is told by no answer but that to a
+// write; what its user may do is, by what the settings' list answers: only shop managers see
+// it, and they may write.
+func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
+	var results []connectors.CheckResult
+	add := func(r connectors.CheckResult) {
+		if r.OK {
+			r.Advice = ""
+		}
+		results = append(results, r)
+	}
+	a, err := k.read(ctx, "orders", url.Values{"per_page": {"1"}, "_fields": {"id"}}, connectors.Normal)
+	if err != nil {
+		r := connectors.CheckResult{Subject: "shop " + k.cfg.Shop, Detail: err.Error(), Advice: "check shop, its certificate and the network"}
+		if errors.Is(err, connectors.ErrNeedsAuthorisation) {
+			r.Advice = "make a REST API key with permission read/write under WooCommerce, Settings, Advanced, REST API, and check consumer_key and consumer_secret"
+		}
+		return []connectors.CheckResult{r}, ctx.Err()
+	}
+	add(connectors.CheckResult{Subject: "shop " + k.cfg.Shop, OK: true, Detail: "it answers, and orders can be read"})
+	if !a.date.IsZero() {
+		skew := a.date.Sub(k.deps.Now()).Round(time.Second)
+		add(connectors.CheckResult{
+			Subject: "clock", OK: skew.Abs() < maxSkew, Detail: fmt.Sprintf("the shop's clock is %s ahead of ours", skew),
+			Advice: "set the clocks: signed calls are refused beyond 15 minutes",
+		})
+	}
+	for _, l := range [][2]string{{"products", "products and listings"}, {"webhooks", "keeping webhooks"}} {
+		_, err := k.read(ctx, l[0], url.Values{"per_page": {"1"}, "_fields": {"id"}}, connectors.Normal)
+		r := connectors.CheckResult{Subject: "read " + l[0], OK: err == nil, Detail: "for " + l[1], Advice: "give the key's user the role of a shop manager"}
+		if err != nil {
+			r.Detail += ": " + err.Error()
+		}
+		add(r)
+	}
+	whole, err := k.listsVariations(ctx)
+	r := connectors.CheckResult{Subject: "list of all variations", OK: err == nil, Detail: "the shop has it", Advice: "give the key's user the role of a shop manager"}
+	if err == nil && !whole {
+		r.Detail = "the shop is older than WooCommerce 10.3: changes of variations are seen when their product changes"
+	} else if err != nil {
+		r.Detail = err.Error()
+	}
+	add(r)
+	add(k.setting(ctx, "products/woocommerce_manage_stock", "stock management", func(value string) (bool, string) {
+		return value == "yes", "switch on stock management under WooCommerce, Settings, Products, Inventory: until then stock writes do nothing"
+	}))
+	add(k.setting(ctx, "general/woocommerce_currency", "currency", func(value string) (bool, string) {
+		return k.cfg.Currency == value, "set currency to " + value + ": without it listings carry no price"
+	}))
+	add(k.setting(ctx, "general/woocommerce_price_num_decimals", "decimals of prices", func(value string) (bool, string) {
+		exponent, ok := money.Exponent(Name, k.cfg.Currency)
+		if !ok {
+			exponent = 3
+		}
+		n, err := strconv.Atoi(value)
+		return err == nil && n >= 0 && n <= exponent, "set the number of decimals to that of the currency: an order with finer amounts is refused"
+	}))
+	return results, nil
+}
+
+// setting asks for one of the shop's settings.
+func (k *checker) setting(ctx context.Context, path, subject string, judge func(string) (bool, string)) connectors.CheckResult {
+	r := connectors.CheckResult{Subject: subject}
+	a, err := k.read(ctx, "settings/"+path, nil, connectors.Normal)
+	if err != nil {
+		r.Detail, r.Advice = err.Error(), "give the key's user the role of a shop manager"
+		return r
+	}
+	var data struct {
+		Value any `json:"value"`
+	}
+	if err := json.Unmarshal([]byte(a.text), &data); err != nil || data.Value == nil {
+		r.Detail, r.Advice = "the answer holds no value", "update WooCommerce"
+		return r
+	}
+	value := strings.TrimSpace(fmt.Sprint(data.Value))
+	r.Detail = "the shop says " + jsonread.Clip(value)
+	r.OK, r.Advice = judge(value)
+	return r
+}
