@@ -73,7 +73,8 @@ var Goods = []Good{
 
 // platforms that can be run alone, by name.
 var platforms = map[string]func(o Options) (shop, error){
-	"shopify": openShopify,
+	"shopify":     openShopify,
+	"woocommerce": openWooCommerce,
 }
 
 // Platforms are the names, sorted.

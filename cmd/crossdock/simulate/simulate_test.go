@@ -93,7 +93,7 @@ func TestEveryPlatform(t *testing.T) {
 }
 
 // webhooks are the platforms that deliver to an address of ours.
-var webhooks = map[string]bool{"shopify": true}
+var webhooks = map[string]bool{"shopify": true, "woocommerce": true}
 
 // checkConnection loads what was printed as a configuration file.
 func checkConnection(t *testing.T, text string) {
