@@ -41,6 +41,8 @@ func (s *shopifyShop) sell(g Good, quantity int64) (string, error) {
 	return strconv.FormatInt(id, 10), err
 }
 
+func (s *shopifyShop) shown(sku string) int64 { return s.Available(s.variants[sku]) }
+
 func (s *shopifyShop) cancel(order string) error {
 	id, err := strconv.ParseInt(order, 10, 64)
 	if err != nil {
@@ -56,17 +58,14 @@ func (s *shopifyShop) subscribe(address string) error {
 
 func (s *shopifyShop) connection(address string) string {
 	c := s.Config()
-	return fmt.Sprintf(`environment: test
-connections:
-  shop:
-    connector: shopify
-    allow_loopback: true
-    shopify:
-      shop: %s
-      test_base_url: %s
-      client_id: %s
-      client_secret: env:%s
-      currency: %s
-      location_id: "%d"
+	return fmt.Sprintf(`connector: shopify
+allow_loopback: true
+shopify:
+  shop: %s
+  test_base_url: %s
+  client_id: %s
+  client_secret: env:%s
+  currency: %s
+  location_id: "%d"
 `, c.Shop, address, c.ClientID, SecretVariable, c.Currency, c.LocationID)
 }

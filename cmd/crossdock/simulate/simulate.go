@@ -56,7 +56,9 @@ type shop interface {
 	// subscribe lets everything that happens be delivered to an address, where the platform
 	// delivers at all.
 	subscribe(address string) error
-	// connection is the YAML of a connection to the shop at the address.
+	// shown is how many of a good the shop offers.
+	shown(sku string) int64
+	// connection is the YAML of a connection to the shop at the address, not indented.
 	connection(address string) string
 	Close()
 }
@@ -87,45 +89,86 @@ func Platforms() []string {
 	return names
 }
 
-// Run runs a platform until ctx ends. started is called with its address once it serves.
-func Run(ctx context.Context, platform string, o Options, started func(address string)) error {
+// Running is a simulated shop that serves.
+type Running struct {
+	Platform, Address string
+	till              *till
+	stop              func()
+}
+
+// Start opens a shop, fills it, and lets it serve at o.Listen until Stop.
+func Start(platform string, o Options) (*Running, error) {
 	open := platforms[platform]
 	if open == nil {
-		return fmt.Errorf("there is no simulator of %q: choose one of %s", platform, strings.Join(Platforms(), ", "))
+		return nil, fmt.Errorf("there is no simulator of %q: choose one of %s", platform, strings.Join(Platforms(), ", "))
 	}
 	if err := loopback(o.Listen); err != nil {
-		return err
+		return nil, err
 	}
 	s, err := open(o)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer s.Close()
 	if err := s.stock(Goods); err != nil {
-		return fmt.Errorf("filling the shop: %w", err)
-	}
-	if o.Webhooks != "" {
-		if err := s.subscribe(o.Webhooks); err != nil {
-			return fmt.Errorf("subscribing %s: %w", o.Webhooks, err)
-		}
+		s.Close()
+		return nil, fmt.Errorf("filling the shop: %w", err)
 	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
-		return fmt.Errorf("listening: %w: choose another address with --listen", err)
+		s.Close()
+		return nil, fmt.Errorf("listening: %w: choose another address with --listen", err)
 	}
 	t := &till{shop: s, out: o.Out}
 	srv := &http.Server{Handler: t, ReadHeaderTimeout: 5 * time.Second}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(l) })
-	defer func() { _ = srv.Close(); wg.Wait() }()
+	r := &Running{Platform: platform, Address: "http://" + l.Addr().String(), till: t}
+	r.stop = func() { _ = srv.Close(); wg.Wait(); s.Close() }
+	return r, nil
+}
 
-	address := "http://" + l.Addr().String()
-	fmt.Fprintf(o.Out, "A simulated %s serves at %s. Its connection in crossdock.yaml:\n\n%s\nand in the environment: export %s=%s\n\n",
-		platform, address, s.connection(address), SecretVariable, Secret)
-	if started != nil {
-		started(address)
+// Stop ends it; nothing of it remains.
+func (r *Running) Stop() { r.stop() }
+
+// Subscribe lets the platform deliver its webhooks to an address, where it has any.
+func (r *Running) Subscribe(address string) error { return r.till.subscribe(address) }
+
+// Sell places one paid order, and returns what the platform calls it.
+func (r *Running) Sell(g Good, quantity int64) (order string, err error) {
+	return r.till.sell(g, quantity)
+}
+
+// Shown is how many of a SKU the shop offers.
+func (r *Running) Shown(sku string) int64 { return r.till.shown(sku) }
+
+// Connection is the connection of a configuration file under a name, indented as it stands
+// below "connections".
+func (r *Running) Connection(name string) string {
+	text := "  " + name + ":\n"
+	for line := range strings.Lines(r.till.connection(r.Address)) {
+		text += "    " + line
 	}
-	return t.trade(ctx, o)
+	return text
+}
+
+// Run runs a platform until ctx ends. started is called with its address once it serves.
+func Run(ctx context.Context, platform string, o Options, started func(address string)) error {
+	r, err := Start(platform, o)
+	if err != nil {
+		return err
+	}
+	defer r.Stop()
+	if o.Webhooks != "" {
+		if err := r.Subscribe(o.Webhooks); err != nil {
+			return fmt.Errorf("subscribing %s: %w", o.Webhooks, err)
+		}
+	}
+	fmt.Fprintf(o.Out, "A simulated %s serves at %s. Its connection in crossdock.yaml:\n\nenvironment: test\nconnections:\n%s\nand in the environment: export %s=%s\n\n",
+		platform, r.Address, r.Connection("shop"), SecretVariable, Secret)
+	if started != nil {
+		started(r.Address)
+	}
+	return r.till.trade(ctx, o)
 }
 
 // loopback refuses addresses that others can reach: whoever knows the printed secret would be

@@ -38,6 +38,8 @@ func (s *wooShop) sell(g Good, quantity int64) (string, error) {
 	return strconv.FormatInt(id, 10), err
 }
 
+func (s *wooShop) shown(sku string) int64 { return s.Available(s.variants[sku]) }
+
 func (s *wooShop) cancel(order string) error {
 	id, err := strconv.ParseInt(order, 10, 64)
 	if err != nil {
@@ -52,17 +54,14 @@ func (s *wooShop) subscribe(address string) error {
 }
 
 func (s *wooShop) connection(address string) string {
-	return fmt.Sprintf(`environment: test
-connections:
-  shop:
-    connector: woocommerce
-    allow_loopback: true
-    woocommerce:
-      shop: https://shop.example.com
-      test_base_url: %s
-      consumer_key: env:%s
-      consumer_secret: env:%s
-      webhook_secret: env:%s
-      currency: %s
+	return fmt.Sprintf(`connector: woocommerce
+allow_loopback: true
+woocommerce:
+  shop: https://shop.example.com
+  test_base_url: %s
+  consumer_key: env:%s
+  consumer_secret: env:%s
+  webhook_secret: env:%s
+  currency: %s
 `, address, SecretVariable, SecretVariable, SecretVariable, s.Config().Currency)
 }

@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/helloword/crossdock/cmd/crossdock/app"
+	"github.com/helloword/crossdock/cmd/crossdock/config"
+	"github.com/helloword/crossdock/cmd/crossdock/simulate"
+	"github.com/helloword/crossdock/connectors"
+	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
+	"github.com/helloword/crossdock/schemas"
+)
+
+// TestEveryChannel: one shop on every platform that there is a simulator of, each with nothing
+// but the connection that `crossdock simulate` prints. All offer the same goods. What one shop
+// sells, all others stop offering, and the order stands in ClickHouse to the cent.
+func TestEveryChannel(t *testing.T) {
+	s := engines(t)
+	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	t.Setenv(simulate.SecretVariable, simulate.Secret)
+	t.Setenv("CROSSDOCK_E2E_BUYER", strings.Repeat("k", 40))
+	t.Setenv("CROSSDOCK_E2E_KEY", base64.StdEncoding.EncodeToString(make([]byte, 32)))
+
+	var shops []*simulate.Running
+	connections := "connections:\n  depot:\n    connector: warehouse\n    warehouse: {secret: \"env:" + simulate.SecretVariable + "\"}\n"
+	for _, name := range simulate.Platforms() {
+		r, err := simulate.Start(name, simulate.Options{Listen: "127.0.0.1:0", Currency: "EUR", Seed: 3, Out: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Stop()
+		shops = append(shops, r)
+		connections += r.Connection(name)
+	}
+	webhook := freeAddress(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "crossdock.yaml")
+	yaml := fmt.Sprintf(`tenant: dev
+environment: test
+kafka: {brokers: [%q], replicas: 1, min_in_sync: 0, partitions: {wide: 2, narrow: 1}}
+redis: {addrs: [%q]}
+clickhouse: {addrs: [%q], compression: none, buyer_key: "env:CROSSDOCK_E2E_BUYER", batch_age: 200ms}
+webhook: {listen: %q}
+telemetry: {listen: ""}
+tokens: {dir: %q, key: "env:CROSSDOCK_E2E_KEY"}
+poll: {interval: 1h, overlap: 5s, settle: 1ms}
+`, s.kafka, s.redis, s.clickhouse, webhook, filepath.Join(dir, "tokens")) + connections
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, yaml)
+	}
+	a, err := app.Open(ctx, cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if _, err := a.Producer.ApplyTopics(ctx, schemas.Topics(), cfg.Layout()); err != nil {
+		t.Fatal(err)
+	}
+	run, stop := context.WithCancel(ctx)
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- a.Run(run, nil, func() { close(ready) }) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+	}
+
+	poll := func(subject connectors.Subject) {
+		t.Helper()
+		for _, r := range shops {
+			if err := a.Poller.Now(ctx, r.Platform, subject); err != nil {
+				t.Fatalf("polling %s of %s: %v", subject, r.Platform, err)
+			}
+		}
+	}
+	depot, err := depotsim.New(depotsim.Config{URL: "http://" + webhook + "/webhooks/warehouse/depot", Secret: simulate.Secret, BatchSize: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mug := simulate.Goods[0]
+	if err := depot.Send(ctx, depotsim.Entry{Kind: "opening", ID: "opening/" + mug.SKU, SKU: mug.SKU, Warehouse: "main", Quantity: 100, OccurredAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	poll(connectors.Products)
+	s.eventually(ctx, t, "every shop to offer what there is", func() string { return differing(shops, mug.SKU, 100) })
+
+	var want []string
+	for _, r := range shops {
+		order, err := r.Sell(mug, 2)
+		if err != nil {
+			t.Fatalf("selling on %s: %v", r.Platform, err)
+		}
+		want = append(want, fmt.Sprintf("%s\t%s\t1980\tEUR", r.Platform, order))
+	}
+	left := int64(100 - 2*len(shops))
+	s.eventually(ctx, t, "every shop to offer what is left", func() string {
+		poll(connectors.Orders) // a platform's clock tells seconds: the last one is not over yet
+		return differing(shops, mug.SKU, left)
+	})
+	const orders = "SELECT account, order_id, toString(total_minor), currency FROM orders FINAL ORDER BY account"
+	s.eventually(ctx, t, "the orders to stand in ClickHouse", func() string {
+		return cmp.Diff(strings.Join(want, "\n")+"\n", s.query(t, orders))
+	})
+}
+
+// differing names the shops that do not offer the quantity, "" when all do.
+func differing(shops []*simulate.Running, sku string, quantity int64) string {
+	var wrong []string
+	for _, r := range shops {
+		if n := r.Shown(sku); n != quantity {
+			wrong = append(wrong, fmt.Sprintf("%s offers %d instead of %d", r.Platform, n, quantity))
+		}
+	}
+	return strings.Join(wrong, "; ")
+}
+
+// eventually waits until look finds nothing wrong.
+func (s *stage) eventually(ctx context.Context, t *testing.T, what string, look func() string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		wrong := look()
+		if wrong == "" {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			log := s.logs.Bytes()
+			t.Fatalf("waiting for %s: %s\n%s", what, wrong, log[max(0, len(log)-8000):])
+		case <-tick.C:
+		}
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
