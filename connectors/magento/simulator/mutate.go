@@ -1,0 +1,123 @@
+package simulator
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+type comment struct {
+	Comment string `json:"comment"`
+}
+
+type itemInput struct {
+	Item     int64   `json:"order_item_id"`
+	Quantity float64 `json:"qty"`
+}
+
+// postShip ships. Quantities beyond what is left are taken where anything is left at all, as
+// Magento was seen to do: whoever calls has to look first.
+func (s *Simulator) postShip(c *call) reply {
+	o := s.orderBy[c.id()]
+	if o == nil {
+		return fail(http.StatusNotFound, "The entity that was requested doesn't exist. Verify the entity and try again.")
+	}
+	var in struct {
+		Items  []itemInput `json:"items"`
+		Append bool        `json:"appendComment"`
+		Say    *comment    `json:"comment"`
+		Tracks []struct {
+			Number  string `json:"track_number"`
+			Title   string `json:"title"`
+			Carrier string `json:"carrier_code"`
+		} `json:"tracks"`
+	}
+	if json.Unmarshal(c.body, &in) != nil {
+		return fail(http.StatusBadRequest, "Decoding error.")
+	}
+	left := int64(0)
+	for _, it := range o.items {
+		left += it.toShip()
+	}
+	if left == 0 || o.state == "canceled" || o.state == "holded" || o.state == "closed" {
+		return fail(http.StatusBadRequest, "Shipment Document Validation Error(s):\nThe order does not allow a shipment to be created.")
+	}
+	var lines []unitsOf
+	for _, l := range in.Items {
+		it := o.item(l.Item)
+		if it == nil || l.Quantity <= 0 {
+			return fail(http.StatusBadRequest, "Shipment Document Validation Error(s):\nThe shipment contains product item that is not part of the original order.")
+		}
+		lines = append(lines, unitsOf{it, int64(l.Quantity)})
+	}
+	sh, err := s.ship(o, lines)
+	if err != nil {
+		return fail(http.StatusBadRequest, "%1", err.Error())
+	}
+	for _, t := range in.Tracks {
+		sh.tracks = append(sh.tracks, Track{t.Carrier, t.Title, t.Number})
+	}
+	if in.Append && in.Say != nil {
+		sh.comments = append(sh.comments, in.Say.Comment)
+	}
+	s.stats.Shipments++
+	return reply{http.StatusOK, sh.id}
+}
+
+func (s *Simulator) postCancel(c *call) reply {
+	o := s.orderBy[c.id()]
+	if o == nil {
+		return fail(http.StatusNotFound, "The entity that was requested doesn't exist. Verify the entity and try again.")
+	}
+	done := s.cancel(o)
+	if done {
+		s.stats.Cancellations++
+	}
+	return reply{http.StatusOK, done}
+}
+
+func (s *Simulator) postRefund(c *call) reply {
+	o := s.orderBy[c.id()]
+	if o == nil {
+		return fail(http.StatusNotFound, "The entity that was requested doesn't exist. Verify the entity and try again.")
+	}
+	var in struct {
+		Items     []itemInput `json:"items"`
+		Append    bool        `json:"appendComment"`
+		Say       *comment    `json:"comment"`
+		Arguments struct {
+			Shipping *json.Number `json:"shipping_amount"`
+			Plus     json.Number  `json:"adjustment_positive"`
+			Minus    json.Number  `json:"adjustment_negative"`
+			Extra    struct {
+				Back []int64 `json:"return_to_stock_items"`
+			} `json:"extension_attributes"`
+		} `json:"arguments"`
+	}
+	if json.Unmarshal(c.body, &in) != nil {
+		return fail(http.StatusBadRequest, "Decoding error.")
+	}
+	spec := RefundSpec{Plus: in.Arguments.Plus.String(), Minus: in.Arguments.Minus.String()}
+	// What is not said of shipping is all of it.
+	spec.Shipping = string(s.amount(o.shipping))
+	if in.Arguments.Shipping != nil {
+		spec.Shipping = in.Arguments.Shipping.String()
+	}
+	if in.Append && in.Say != nil {
+		spec.Note = in.Say.Comment
+	}
+	for _, l := range in.Items {
+		rl := RefundLineSpec{Line: l.Item, Quantity: int64(l.Quantity)}
+		for _, back := range in.Arguments.Extra.Back {
+			if back == l.Item {
+				rl.Restock = "return"
+			}
+		}
+		spec.Lines = append(spec.Lines, rl)
+	}
+	m, err := s.refund(o, spec)
+	if err != nil {
+		return fail(http.StatusBadRequest, "Creditmemo Document Validation Error(s):\n%1", err.Error())
+	}
+	s.stats.Refunds++
+	return reply{http.StatusOK, m.id}
+}
