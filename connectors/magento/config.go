@@ -207,7 +207,7 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		return nil, fmt.Errorf("magento connection %q: account, HTTP client, logger, clock, token store and limiter must be handed in", deps.Account)
 	}
 	api := newClient(cfg, deps)
-	return &connectors.Connector{
+	c := &connectors.Connector{
 		Name:  Name,
 		Kind:  connectors.Channel,
 		Check: &checker{api},
@@ -216,7 +216,14 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 			connectors.Products:  &productPoller{api},
 			connectors.Inventory: &levelPoller{api},
 		},
-		Translate: newTranslator(cfg),
-		Stock:     &pusher{api.hasty()},
-	}, nil
+		Translate:  newTranslator(cfg),
+		Stock:      &pusher{api.hasty()},
+		Fulfilment: &shipper{api.hasty()},
+		Cancel:     &canceller{api.hasty()},
+	}
+	if cfg.Currency != "" {
+		// A price without a currency would be written as whatever the shop counts in.
+		c.Price = &pricer{api.hasty()}
+	}
+	return c, nil
 }

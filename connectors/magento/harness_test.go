@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"sync"
@@ -127,12 +128,18 @@ func configured(t testing.TB, address string) Config {
 // open starts a simulator and opens a connector on it.
 func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 	t.Helper()
+	return openOn(t, sim, func(h http.Handler) http.Handler { return h }, change)
+}
+
+// openOn puts something between the connector and the simulator.
+func openOn(t testing.TB, sim simulator.Config, between func(http.Handler) http.Handler, change func(*Config)) *shop {
+	t.Helper()
 	s := &shop{clock: newClock(), tokens: &memory{}, limiter: &limiter{}}
 	if sim.Now == nil {
 		sim.Now = s.clock.now
 	}
 	s.Simulator = simulator.New(sim)
-	s.server = httptest.NewServer(s.Simulator)
+	s.server = httptest.NewServer(between(s.Simulator))
 	t.Cleanup(s.server.Close)
 	s.cfg = configured(t, s.server.URL)
 	if change != nil {

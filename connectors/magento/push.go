@@ -201,7 +201,7 @@ func (p *pusher) verify(ctx context.Context, open []wanted, before map[string]*s
 }
 
 // failed is the result of a call that failed, for each of its writes.
-func (p *pusher) failed(results []connectors.Result, err error) ([]connectors.Result, error) {
+func (c *client) failed(results []connectors.Result, err error) ([]connectors.Result, error) {
 	r := resultOf(err)
 	for i := range results {
 		results[i] = r

@@ -261,7 +261,8 @@ func (s *Simulator) memoJSON(m *memo) any {
 	items, comments := []any{}, []any{}
 	var subtotal, tax, discount, compensation int64
 	add := func(l memoLine, it *item) {
-		v := object{"entity_id": len(items) + 1, "parent_id": m.id, "order_item_id": it.id, "qty": l.quantity, "sku": it.sku, "name": it.name, "product_id": it.product.id, "base_cost": nil}
+		v := object{"entity_id": len(items) + 1, "parent_id": m.id, "order_item_id": it.id, "qty": l.quantity, "sku": it.sku, "name": it.name, "product_id": it.product.id, "base_cost": nil,
+			"base_price": number(it.price), "price": number(it.price)}
 		for name, minor := range map[string]int64{"row_total": l.row, "tax_amount": l.tax, "discount_amount": l.discount, "discount_tax_compensation_amount": l.compensation} {
 			s.both(v, m.order, name, minor)
 		}

@@ -63,6 +63,7 @@ func routes() []route {
 		{"POST", `/orders/(\d+)/cancel`, "Magento_Sales::cancel", true, (*Simulator).postCancel},
 		{"POST", `/order/(\d+)/refund`, "Magento_Sales::creditmemo", true, (*Simulator).postRefund},
 		{"POST", `/products/base-prices`, "Magento_Catalog::products", true, (*Simulator).postPrices},
+		{"POST", `/products/base-prices-information`, "Magento_Catalog::products", false, (*Simulator).pricesOf},
 	}
 }
 
@@ -288,6 +289,8 @@ func (s *Simulator) listProducts(c *call) reply {
 }
 
 func (s *Simulator) storeConfigs(*call) reply {
+	const here = "http://shop.example/"
 	return reply{http.StatusOK, []any{object{"id": 1, "code": "default", "website_id": 1, "locale": "en_US", "base_currency_code": s.cfg.Currency,
-		"default_display_currency_code": s.cfg.Currency, "timezone": s.cfg.Zone, "weight_unit": "kgs"}}}
+		"default_display_currency_code": s.cfg.Currency, "timezone": s.cfg.Zone, "weight_unit": "kgs", "base_url": here, "base_link_url": here, "base_static_url": here + "static/", "base_media_url": here + "media/",
+		"secure_base_url": here, "secure_base_link_url": here, "secure_base_static_url": here + "static/", "secure_base_media_url": here + "media/"}}}
 }

@@ -91,7 +91,6 @@ func (s *Simulator) postPrices(c *call) reply {
 	var in struct {
 		Prices []struct {
 			Price json.Number `json:"price"`
-			Store *int        `json:"store_id"`
 			SKU   string      `json:"sku"`
 		} `json:"prices"`
 	}
@@ -104,13 +103,44 @@ func (s *Simulator) postPrices(c *call) reply {
 		_, err := money.ParseDecimal(it.Price.String())
 		switch {
 		case p == nil:
-			failures = append(failures, object{"message": "The product that was requested doesn't exist. Verify the product and try again. Row ID: SKU = %SKU, Store ID: %storeId.", "parameters": []any{it.SKU, it.Store}})
+			failures = append(failures, object{"message": "The product that was requested doesn't exist. Verify the product and try again. Row ID: SKU = %SKU, Store ID: %storeId.", "parameters": []any{it.SKU, "0"}})
 		case err != nil || it.Price.String()[0] == '-' || s.hit(s.faults.Refuse):
-			failures = append(failures, object{"message": "Invalid attribute %fieldName = %fieldValue. Row ID: SKU = %SKU, Store ID: %storeId.", "parameters": []any{"Price", it.Price, it.SKU, it.Store}})
+			failures = append(failures, object{"message": "Invalid attribute %fieldName = %fieldValue. Row ID: SKU = %SKU, Store ID: %storeId.", "parameters": []any{"Price", it.Price.String(), it.SKU, "0"}})
 		default:
 			p.price = it.Price.String()
 			s.stats.PricesAccepted++
 		}
 	}
 	return reply{http.StatusOK, failures}
+}
+
+// pricesOf answers the default prices of SKUs.
+func (s *Simulator) pricesOf(c *call) reply {
+	var in struct {
+		SKUs []string `json:"skus"`
+	}
+	if json.Unmarshal(c.body, &in) != nil {
+		return fail(http.StatusBadRequest, "Decoding error.")
+	}
+	prices := []any{}
+	for _, sku := range in.SKUs {
+		p := s.bySKU[sku]
+		if p == nil {
+			return fail(http.StatusNotFound, "Requested products don't exist: %1", sku)
+		}
+		if p.price != "" {
+			prices = append(prices, object{"price": trimmed(p.price), "store_id": 0, "sku": sku})
+		}
+	}
+	return reply{http.StatusOK, prices}
+}
+
+// Price is what one of a variant costs; "" for one that does not exist.
+func (s *Simulator) Price(variant int64) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.byID[variant]; p != nil {
+		return p.price
+	}
+	return ""
 }
