@@ -42,7 +42,8 @@ func readPage(body string) (p page, err error) {
 	}
 	r.End()
 	if r.Err() != nil {
-		return page{}, &passingError{fmt.Errorf("the answer cannot be read: %w", r.Err())}
+		// Not wrapped: to a poll a broken answer is a failure that passes, not a dead letter.
+		return page{}, &passingError{fmt.Errorf("the answer cannot be read: %v", r.Err())}
 	}
 	if seen&2 == 0 {
 		return page{}, &passingError{errors.New("the answer is no search result: it has no total_count")}

@@ -33,7 +33,10 @@ func (s *Simulator) authentic(r *http.Request) *reply {
 	given := map[string]string{}
 	for _, f := range strings.Split(fields, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(f), "=")
-		text, err := url.PathUnescape(strings.Trim(value, `"`))
+		if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
+			return refuse(http.StatusBadRequest, "Bad header")
+		}
+		text, err := url.PathUnescape(value[1 : len(value)-1])
 		if err != nil {
 			return refuse(http.StatusBadRequest, "Bad header")
 		}
