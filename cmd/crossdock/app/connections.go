@@ -9,6 +9,7 @@ import (
 	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/ecb"
+	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
 	"github.com/helloword/crossdock/internal/httpx"
@@ -40,6 +41,15 @@ func (c *connection) has(s connectors.Subject) bool {
 // https://shopify.dev/docs/api/usage/limits
 var quota = xredis.Quota{Capacity: 1000, PerSecond: 50}
 
+// quotaOf is what is assumed of a connector's platform. Magento publishes no limits, and has
+// none but those of its own machine: a few calls at once, as a person at the admin makes them.
+func quotaOf(connector string) xredis.Quota {
+	if connector == magento.Name {
+		return xredis.Quota{Capacity: 40, PerSecond: 20}
+	}
+	return quota
+}
+
 // openConnections opens what the configuration names. Nobody is called.
 func (a *App) openConnections() error {
 	tokens, err := a.tokens()
@@ -49,7 +59,7 @@ func (a *App) openConnections() error {
 	bucket := xredis.NewBucket(a.Redis, a.Scope.Key(""))
 	for _, name := range a.Config.Names() {
 		cfg := a.Config.Connections[name]
-		limiter, err := push.NewLimiter(bucket, name, quota, nil, a.Log)
+		limiter, err := push.NewLimiter(bucket, name, quotaOf(cfg.Connector), nil, a.Log)
 		if err != nil {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}
@@ -64,6 +74,8 @@ func (a *App) openConnections() error {
 		switch cfg.Connector {
 		case shopify.Name:
 			c, err = shopify.New(*cfg.Shopify, a.Config.Environment, deps)
+		case magento.Name:
+			c, err = magento.New(*cfg.Magento, a.Config.Environment, deps)
 		case ecb.Name:
 			c, err = ecb.New(*cfg.ECB, deps)
 		case warehouse.Name:

@@ -22,6 +22,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/ecb"
+	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
 	"github.com/helloword/crossdock/ingest/poll"
@@ -256,6 +257,7 @@ type Connection struct {
 	AllowHTTP bool                 `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
 
 	Shopify   *shopify.Config   `yaml:"shopify" doc:"Settings of the connector shopify."`
+	Magento   *magento.Config   `yaml:"magento" doc:"Settings of the connector magento."`
 	ECB       *ecb.Config       `yaml:"ecb" doc:"Settings of the connector ecb."`
 	Warehouse *warehouse.Config `yaml:"warehouse" doc:"Settings of the connector warehouse."`
 }
@@ -271,6 +273,10 @@ func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
 	if found.Shopify != nil {
 		d := shopify.DefaultConfig()
 		found.Shopify = &d
+	}
+	if found.Magento != nil {
+		d := magento.DefaultConfig()
+		found.Magento = &d
 	}
 	if found.Warehouse != nil {
 		d := warehouse.DefaultConfig()
@@ -534,6 +540,7 @@ func (c *Config) connection(name string) error {
 	}
 	sections := []section{
 		{"shopify", n.Shopify != nil, func() error { return n.Shopify.Validate(c.Environment) }},
+		{"magento", n.Magento != nil, func() error { return n.Magento.Validate(c.Environment) }},
 		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
 		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
 	}
