@@ -49,9 +49,6 @@ const (
 	margin    = time.Minute
 )
 
-// expires says whether the connection has tokens that end.
-func (a *auth) expires() bool { return a.cfg.Auth == AuthAdmin || a.cfg.Auth == AuthIMS }
-
 // authorise sets the headers of one call; address is without the query. It returns the token
 // that it used, where there is one that can be asked for again. stale is a token that Magento
 // has just refused: it is not used again.

@@ -59,7 +59,7 @@ type Config struct {
 
 // DefaultConfig is what a setting is when it is not given.
 func DefaultConfig() Config {
-	return Config{
+	return Config{ //nolint:gosec // G101: the address where tokens are asked for is none
 		Store:          "all",
 		Auth:           AuthOAuth,
 		TokenURL:       "https://ims-na1.adobelogin.com/ims/token/v3",

@@ -44,21 +44,21 @@ type shipmentComment struct {
 }
 
 type shipmentInput struct {
-	Items  []shipmentItem   `json:"items"`
-	Notify bool             `json:"notify"`
-	Append bool             `json:"appendComment,omitempty"`
-	Say    *shipmentComment `json:"comment,omitempty"`
-	Tracks []shipmentTrack  `json:"tracks,omitempty"`
+	Items  []shipmentItem  `json:"items"`
+	Notify bool            `json:"notify"`
+	Append bool            `json:"appendComment"` // to the mail
+	Say    shipmentComment `json:"comment"`
+	Tracks []shipmentTrack `json:"tracks,omitempty"`
 }
 
-// marker names a command in a comment that only the admin sees.
+// marker names a command in a comment that only the admin sees: a comment is kept with the
+// shipment in any case, and goes into the buyer's mail with appendComment only.
 func marker(commandID string) string { return "crossdock " + commandID }
 
 // PushFulfilment makes a shipment. Magento makes another one of the same when it is told
 // twice, and ships more than there is when anything is left at all (seen on 2.4.7): so the
 // order's shipments are read first, and a shipment with the same number and lines, or with
-// this command's mark, is taken as done. The mark is left out where the buyer gets a mail,
-// which would show it.
+// this command's mark, is taken as done.
 func (p *shipper) PushFulfilment(ctx context.Context, w connectors.FulfilmentWrite) (connectors.Result, error) {
 	items, refused, err := p.orderItems(ctx, w.OrderID)
 	if refused != nil || err != nil {
@@ -88,10 +88,7 @@ func (p *shipper) PushFulfilment(ctx context.Context, w connectors.FulfilmentWri
 	if refused != nil {
 		return *refused, nil
 	}
-	in := shipmentInput{Items: lines, Notify: w.Notify && w.Tracking != ""}
-	if !in.Notify {
-		in.Append, in.Say = true, &shipmentComment{Comment: marker(w.CommandID)}
-	}
+	in := shipmentInput{Items: lines, Notify: w.Notify, Say: shipmentComment{Comment: marker(w.CommandID)}}
 	if w.Tracking != "" {
 		in.Tracks = []shipmentTrack{p.track(w)}
 	}

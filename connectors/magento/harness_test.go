@@ -15,7 +15,6 @@ import (
 	"github.com/helloword/crossdock/connectors/magento/simulator"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
-	"github.com/helloword/crossdock/schemas/event"
 )
 
 // shop is a simulator with a connector opened on it.
@@ -179,23 +178,6 @@ func (s *shop) poll(t testing.TB, subject connectors.Subject, req connectors.Pol
 
 func (s *shop) record(raw connectors.Raw) *connectors.Record {
 	return &connectors.Record{Subject: raw.Subject, Account: "shop-de", Object: raw.Object, Format: raw.Format, Body: raw.Body, SourceTime: raw.SourceTime}
-}
-
-// order polls everything and translates the newest state of an order.
-func (s *shop) order(t testing.TB, id int64) *event.Order {
-	t.Helper()
-	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{})
-	for i := len(raws) - 1; i >= 0; i-- {
-		if raws[i].Object == stringID(id) {
-			facts, err := s.conn.Translate.Translate(s.record(raws[i]))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return facts.Orders[0]
-		}
-	}
-	t.Fatalf("order %d was not polled", id)
-	return nil
 }
 
 // stocked is a shop with some products: a heart, and a mug in two colours with gift wrap.

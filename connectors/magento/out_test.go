@@ -125,9 +125,9 @@ func TestTheShipmentsBody(t *testing.T) {
 		s.ship(t, w)
 	}
 	want := []string{
-		`{"items":[{"order_item_id":1,"qty":2}],"notify":true,"tracks":[{"track_number":"JD1","title":"DHL Paket","carrier_code":"dhl"}]}`,
-		`{"items":[{"order_item_id":2,"qty":2}],"notify":false,"appendComment":true,"comment":{"comment":"crossdock c","is_visible_on_front":0},"tracks":[{"track_number":"E1","title":"evri","carrier_code":"custom"}]}`,
-		`{"items":[{"order_item_id":3,"qty":2}],"notify":false,"appendComment":true,"comment":{"comment":"crossdock c","is_visible_on_front":0}}`,
+		`{"items":[{"order_item_id":1,"qty":2}],"notify":true,"appendComment":false,"comment":{"comment":"crossdock c","is_visible_on_front":0},"tracks":[{"track_number":"JD1","title":"DHL Paket","carrier_code":"dhl"}]}`,
+		`{"items":[{"order_item_id":2,"qty":2}],"notify":false,"appendComment":false,"comment":{"comment":"crossdock c","is_visible_on_front":0},"tracks":[{"track_number":"E1","title":"evri","carrier_code":"custom"}]}`,
+		`{"items":[{"order_item_id":3,"qty":2}],"notify":false,"appendComment":false,"comment":{"comment":"crossdock c","is_visible_on_front":0}}`,
 	}
 	if diff := cmp.Diff(want, bodies); diff != "" {
 		t.Error(diff)

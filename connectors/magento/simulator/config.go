@@ -59,7 +59,7 @@ func (c Config) withDefaults() Config {
 		c.TokenLife = time.Hour
 	}
 	if c.Now == nil {
-		c.Now = time.Now //nolint:forbidigo // the machine's clock, where none is handed in
+		c.Now = time.Now
 	}
 	return c
 }

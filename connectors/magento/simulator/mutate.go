@@ -23,8 +23,7 @@ func (s *Simulator) postShip(c *call) reply {
 	}
 	var in struct {
 		Items  []itemInput `json:"items"`
-		Append bool        `json:"appendComment"`
-		Say    *comment    `json:"comment"`
+		Say    *comment    `json:"comment"` // kept in any case; appendComment is about the mail
 		Tracks []struct {
 			Number  string `json:"track_number"`
 			Title   string `json:"title"`
@@ -56,7 +55,7 @@ func (s *Simulator) postShip(c *call) reply {
 	for _, t := range in.Tracks {
 		sh.tracks = append(sh.tracks, Track{t.Carrier, t.Title, t.Number})
 	}
-	if in.Append && in.Say != nil {
+	if in.Say != nil {
 		sh.comments = append(sh.comments, in.Say.Comment)
 	}
 	s.stats.Shipments++
@@ -82,7 +81,6 @@ func (s *Simulator) postRefund(c *call) reply {
 	}
 	var in struct {
 		Items     []itemInput `json:"items"`
-		Append    bool        `json:"appendComment"`
 		Say       *comment    `json:"comment"`
 		Arguments struct {
 			Shipping *json.Number `json:"shipping_amount"`
@@ -102,7 +100,7 @@ func (s *Simulator) postRefund(c *call) reply {
 	if in.Arguments.Shipping != nil {
 		spec.Shipping = in.Arguments.Shipping.String()
 	}
-	if in.Append && in.Say != nil {
+	if in.Say != nil {
 		spec.Note = in.Say.Comment
 	}
 	for _, l := range in.Items {

@@ -71,7 +71,7 @@ func New(cfg Config) *Simulator {
 	}
 	return &Simulator{
 		cfg: cfg, exponent: exponent, faults: cfg.Faults,
-		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x3a6e)), //nolint:gosec // which call a fault hits is to be repeatable
+		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x3a6e)),
 		nextID: map[string]int64{}, byID: map[int64]*product{}, bySKU: map[string]*product{}, sources: map[string]*sourceItem{},
 		orderBy: map[int64]*order{}, reserved: map[string]int64{}, tokens: map[string]int64{}, nonces: map[string]bool{},
 	}
