@@ -55,9 +55,9 @@ type shipmentInput struct {
 // shipment in any case, and goes into the buyer's mail with appendComment only.
 func marker(commandID string) string { return "crossdock " + commandID }
 
-// PushFulfilment makes a shipment. Magento makes another one of the same when it is told
-// twice, and ships more than there is when anything is left at all (seen on 2.4.7): so the
-// order's shipments are read first, and a shipment with the same number and lines, or with
+// PushFulfilment makes a shipment. Magento makes another one when it is told twice, of
+// whatever is left, and does not refuse more than that (seen on 2.4.7): so the order's
+// shipments are read first, and a shipment with the same number and lines, or with
 // this command's mark, is taken as done.
 func (p *shipper) PushFulfilment(ctx context.Context, w connectors.FulfilmentWrite) (connectors.Result, error) {
 	items, refused, err := p.orderItems(ctx, w.OrderID)

@@ -14,8 +14,8 @@ type itemInput struct {
 	Quantity float64 `json:"qty"`
 }
 
-// postShip ships. Quantities beyond what is left are taken where anything is left at all, as
-// Magento was seen to do: whoever calls has to look first.
+// postShip ships. More than is left of a line is not refused: what is left is shipped, as
+// Magento was seen to do. Whoever calls has to look first.
 func (s *Simulator) postShip(c *call) reply {
 	o := s.orderBy[c.id()]
 	if o == nil {
@@ -46,7 +46,12 @@ func (s *Simulator) postShip(c *call) reply {
 		if it == nil || l.Quantity <= 0 {
 			return fail(http.StatusBadRequest, "Shipment Document Validation Error(s):\nThe shipment contains product item that is not part of the original order.")
 		}
-		lines = append(lines, unitsOf{it, int64(l.Quantity)})
+		if n := min(int64(l.Quantity), it.toShip()); n > 0 {
+			lines = append(lines, unitsOf{it, n})
+		}
+	}
+	if len(in.Items) > 0 && len(lines) == 0 {
+		return fail(http.StatusBadRequest, "Shipment Document Validation Error(s):\nYou can't create a shipment without products.")
 	}
 	sh, err := s.ship(o, lines)
 	if err != nil {

@@ -67,7 +67,7 @@ func routes() []route {
 	}
 }
 
-var anchored = regexp.MustCompile(`^/(?:rest/([A-Za-z0-9_]+)/)?V1(/.*)$`)
+var anchored = regexp.MustCompile(`^/(?:rest/(?:([A-Za-z0-9_]+)/)?)?V1(/.*)$`)
 
 // ServeHTTP answers as the shop does.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
