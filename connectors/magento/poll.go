@@ -59,6 +59,9 @@ func (c cursor) result(res connectors.PollResult) connectors.PollResult {
 // leg is one list that is sorted by updated_at.
 type leg struct {
 	name, path string
+	// hides: the shop counts objects that it does not answer, such as products of a website
+	// that these keys may not see. They must not hold up the others.
+	hides bool
 	// whole makes records of the nodes of a page.
 	whole func(ctx context.Context, nodes []string) ([]connectors.Raw, error)
 }
@@ -69,7 +72,7 @@ type productPoller struct{ *client }
 // updated_at when only its price or stock is written by the API (magento/magento2#37670):
 // quantities are polled on their own, and prices come with the next change of anything else.
 func (p *productPoller) Poll(ctx context.Context, req connectors.PollRequest, emit func(connectors.Raw) error) (connectors.PollResult, error) {
-	return p.window(ctx, req, []leg{{"products", "/V1/products", p.products}}, emit)
+	return p.window(ctx, req, []leg{{"products", "/V1/products", true, p.products}}, emit)
 }
 
 func (c *client) products(_ context.Context, nodes []string) ([]connectors.Raw, error) {
@@ -155,6 +158,9 @@ func (r *reading) page(ctx context.Context, l leg) error {
 	switch at := r.at.At.Truncate(time.Second); {
 	case int64(len(p.nodes)) >= p.total:
 		r.done = true
+	case len(p.nodes) == 0 && l.hides:
+		r.deps.Log.Warn("the shop counts more than it shows", "list", l.name, "hidden", p.total, "from", stamp(at))
+		r.done = true
 	case last.After(at):
 		for id, t := range r.seam {
 			if t.Before(last) {
@@ -187,7 +193,7 @@ func (r *reading) second(ctx context.Context, l leg, at time.Time) error {
 		if _, err := r.take(ctx, l, p.nodes); err != nil {
 			return err
 		}
-		if int64(len(p.nodes)) >= p.total {
+		if int64(len(p.nodes)) >= p.total || len(p.nodes) == 0 && l.hides {
 			return nil
 		}
 		before := after

@@ -17,9 +17,9 @@ type orderPoller struct{ *client }
 // are polled by their own updated_at as well, and bring their order along.
 func (p *orderPoller) Poll(ctx context.Context, req connectors.PollRequest, emit func(connectors.Raw) error) (connectors.PollResult, error) {
 	return p.window(ctx, req, []leg{
-		{"orders", "/V1/orders", p.orders},
-		{"shipments", "/V1/shipments", p.ordersOf},
-		{"credit memos", "/V1/creditmemos", p.ordersOf},
+		{"orders", "/V1/orders", false, p.orders},
+		{"shipments", "/V1/shipments", false, p.ordersOf},
+		{"credit memos", "/V1/creditmemos", false, p.ordersOf},
 	}, emit)
 }
 

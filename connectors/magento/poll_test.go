@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -248,5 +249,50 @@ func TestAnErrorOfEmitEndsThePoll(t *testing.T) {
 	_, err := s.conn.Poll[connectors.Products].Poll(context.Background(), connectors.PollRequest{}, func(connectors.Raw) error { n++; return stop })
 	if err == nil || n != 1 {
 		t.Errorf("%v after %d", err, n)
+	}
+}
+
+// A shop counts products that it does not show to these keys: the others come, and the poll
+// ends. Orders are never hidden: there it is an error.
+func TestHiddenProducts(t *testing.T) {
+	s := openOn(t, simulator.Config{}, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			var answer map[string]any
+			if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil {
+				t.Error(err)
+			}
+			var left []any
+			items, _ := answer["items"].([]any)
+			for _, it := range items {
+				if id, _ := it.(map[string]any)["id"].(float64); int(id)%3 != 0 {
+					left = append(left, it)
+				}
+			}
+			answer["items"] = left
+			w.Header().Set("Date", rec.Header().Get("Date"))
+			if err := json.NewEncoder(w).Encode(answer); err != nil {
+				t.Error(err)
+			}
+		})
+	}, func(c *Config) { c.PageSize = 4 })
+	for i := range 21 {
+		s.AddProduct(simulator.ProductSpec{Title: "P", Variants: []simulator.VariantSpec{{SKU: fmt.Sprint("P", i), Price: "1", Tracked: true}}})
+		if i%7 == 6 {
+			s.clock.add(time.Second)
+		}
+	}
+	s.clock.add(time.Minute)
+	raws, res := s.poll(t, connectors.Products, connectors.PollRequest{})
+	seen := map[string]bool{}
+	for _, r := range raws {
+		seen[r.Object] = true
+	}
+	if len(seen) != 14 {
+		t.Errorf("%d products came, want the 14 that are shown: %v", len(seen), objects(raws))
+	}
+	if !res.Watermark.Equal(s.clock.now()) {
+		t.Errorf("watermark %s", res.Watermark)
 	}
 }
