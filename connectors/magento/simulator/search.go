@@ -92,15 +92,32 @@ func readCriteria(q url.Values) (c criteria, err error) {
 	return c, nil
 }
 
-// compare compares as MySQL does: numbers as numbers, text without regard to case.
-func compare(a, b string) int {
-	x, errX := strconv.ParseFloat(a, 64)
-	y, errY := strconv.ParseFloat(b, 64)
-	if errX == nil && errY == nil {
-		return cmp.Compare(x, y)
-	}
-	return strings.Compare(strings.ToLower(a), strings.ToLower(b))
+// value is what a column holds, ready to be compared.
+type value struct {
+	text    string
+	number  float64
+	numeric bool
 }
+
+func valueOf(text string) (v value) {
+	v.text = strings.ToLower(text)
+	// A time is no number, and most of what is compared is one.
+	if len(text) < 19 {
+		n, err := strconv.ParseFloat(text, 64)
+		v.number, v.numeric = n, err == nil
+	}
+	return v
+}
+
+// compare compares as MySQL does: numbers as numbers, text without regard to case.
+func (v value) compare(w value) int {
+	if v.numeric && w.numeric {
+		return cmp.Compare(v.number, w.number)
+	}
+	return strings.Compare(v.text, w.text)
+}
+
+func compare(a, b string) int { return valueOf(a).compare(valueOf(b)) }
 
 func (f filter) holds(text string) (bool, error) {
 	switch f.is {
@@ -152,20 +169,38 @@ func (c criteria) find(rows []row) (found []row, total int, err error) {
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b row) int {
-		for _, s := range c.sort {
-			x, _ := a.field(s.field)
-			y, _ := b.field(s.field)
-			if n := compare(x, y); n != 0 {
+	return c.sorted(found), len(found), nil
+}
+
+// sorted orders rows by keys that are made once: a list is long, and asked for often.
+func (c criteria) sorted(found []row) []row {
+	type keyed struct {
+		row
+		keys []value
+	}
+	all := make([]keyed, len(found))
+	for i, r := range found {
+		all[i] = keyed{r, make([]value, len(c.sort))}
+		for n, s := range c.sort {
+			text, _ := r.field(s.field)
+			all[i].keys[n] = valueOf(text)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int {
+		for n, s := range c.sort {
+			if order := a.keys[n].compare(b.keys[n]); order != 0 {
 				if strings.EqualFold(s.is, "DESC") {
-					return -n
+					return -order
 				}
-				return n
+				return order
 			}
 		}
 		return 0
 	})
-	return found, len(found), nil
+	for i := range all {
+		found[i] = all[i].row
+	}
+	return found
 }
 
 // pick is what "fields" leaves of an answer: name, name[name,…].
