@@ -220,6 +220,7 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		Stock:      &pusher{api.hasty()},
 		Fulfilment: &shipper{api.hasty()},
 		Cancel:     &canceller{api.hasty()},
+		Refund:     &refunder{api.hasty()},
 	}
 	if cfg.Currency != "" {
 		// A price without a currency would be written as whatever the shop counts in.

@@ -212,7 +212,9 @@ var endpoints = map[string][]string{
 	"/V1/integration/admin/token":          {"POST /V1/integration/admin/token"},
 	"/V1/orders":                           {"GET /V1/orders"},
 	"/V1/orders/":                          {"GET /V1/orders/{id}", "POST /V1/orders/{id}/cancel"},
-	"/V1/order/":                           {"POST /V1/order/{orderId}/ship"},
+	"/V1/order/":                           {"POST /V1/order/{orderId}/ship", "POST /V1/order/{orderId}/refund"},
+	"/V1/invoice/":                         {"POST /V1/invoice/{invoiceId}/refund"},
+	"/V1/invoices":                         {"GET /V1/invoices"},
 	"/V1/shipments":                        {"GET /V1/shipments"},
 	"/V1/creditmemos":                      {"GET /V1/creditmemos"},
 	"/V1/products":                         {"GET /V1/products"},
@@ -322,8 +324,10 @@ func play(t *testing.T, s *shop) {
 		must(err)
 		orders = append(orders, id)
 	}
+	online, err := s.PlaceOrder(simulator.OrderSpec{Paid: true, Transaction: "T-1", Lines: []simulator.LineSpec{{Variant: p[0].Variants[0], Quantity: 1}}})
+	must(err)
 	o, _ := s.Order(orders[1])
-	_, err := s.Refund(orders[1], simulator.RefundSpec{Note: "late", Shipping: "4.95", Lines: []simulator.RefundLineSpec{{Line: o.Lines[0].ID, Quantity: 1}}})
+	_, err = s.Refund(orders[1], simulator.RefundSpec{Note: "late", Shipping: "4.95", Lines: []simulator.RefundLineSpec{{Line: o.Lines[0].ID, Quantity: 1}}})
 	must(err)
 	o, _ = s.Order(orders[2])
 	for i, w := range []connectors.FulfilmentWrite{
@@ -350,6 +354,15 @@ func play(t *testing.T, s *shop) {
 	_, err = s.conn.Price.PushPrice(ctx, []connectors.PriceWrite{{ListingID: stringID(p[0].Variants[0]), Price: &event.Money{Minor: 998, Currency: "EUR"}}})
 	must(err)
 	s.SetFaults(simulator.Faults{})
+	for i, id := range []int64{orders[3], online} {
+		o, _ := s.Order(id)
+		r, err := s.conn.Refund.PushRefund(ctx, connectors.RefundWrite{OrderID: stringID(id), Amount: eur(250), CommandID: fmt.Sprint("r", i), Note: "late",
+			Restock: event.Restock_RESTOCK_CANCEL, Lines: []connectors.LineQuantity{{LineID: stringID(o.Lines[0].ID), Quantity: o.Lines[0].Quantity}}})
+		must(err)
+		if r.Outcome != event.Outcome_OUTCOME_ACCEPTED || r.Code != "" {
+			t.Fatalf("refund %d: %v", i, r)
+		}
+	}
 	s.clock.add(60e9)
 	for _, subject := range []connectors.Subject{connectors.Orders, connectors.Products, connectors.Inventory} {
 		raws, _ := s.poll(t, subject, connectors.PollRequest{})

@@ -5,10 +5,10 @@
 //
 // Comes in: answers to polls (poll.go, inventory.go); Open Source has no webhooks. Goes out:
 // raw records, and by translate.go the facts Order (with its refunds), Product and
-// InventoryObservation; stock, prices, shipments and cancellations. Keeps: an admin or IMS
-// token, through the token store that is handed in (auth.go). A crash costs a repetition:
-// polls go on from the stored cursor, stock and prices are absolute, and whatever Magento
-// would do twice is looked for before it is done.
+// InventoryObservation; stock, prices, shipments, cancellations and refunds. Keeps: an admin
+// or IMS token, through the token store that is handed in (auth.go). A crash costs a
+// repetition: polls go on from the stored cursor, stock and prices are absolute, and whatever
+// Magento would do twice is looked for before it is done.
 //
 // Quirks that shaped the code, each told at its place:
 //   - Times are UTC and do not say so; a second is their finest unit.

@@ -95,4 +95,6 @@ type Stats struct {
 	Logins int64
 	// Shipments, Cancellations and Refunds that were made by the API.
 	Shipments, Cancellations, Refunds int64
+	// OnlineRefunds are those of them that moved money.
+	OnlineRefunds int64
 }

@@ -84,6 +84,28 @@ func (s *Simulator) postRefund(c *call) reply {
 	if o == nil {
 		return fail(http.StatusNotFound, "The entity that was requested doesn't exist. Verify the entity and try again.")
 	}
+	return s.refundBy(o, c)
+}
+
+// postInvoiceRefund gives money back where it was paid; it needs isOnline for that.
+func (s *Simulator) postInvoiceRefund(c *call) reply {
+	for _, v := range s.invoices {
+		if v.id == c.id() {
+			a := s.refundBy(v.order, c)
+			var in struct {
+				Online bool `json:"isOnline"`
+			}
+			if json.Unmarshal(c.body, &in) == nil && in.Online && a.status == http.StatusOK {
+				s.stats.OnlineRefunds++
+			}
+			return a
+		}
+	}
+	return fail(http.StatusNotFound, "The entity that was requested doesn't exist. Verify the entity and try again.")
+}
+
+// refundBy makes a credit memo as a call describes it. No items are all items.
+func (s *Simulator) refundBy(o *order, c *call) reply {
 	var in struct {
 		Items     []itemInput `json:"items"`
 		Say       *comment    `json:"comment"`
@@ -116,6 +138,13 @@ func (s *Simulator) postRefund(c *call) reply {
 			}
 		}
 		spec.Lines = append(spec.Lines, rl)
+	}
+	if len(in.Items) == 0 {
+		for _, it := range o.items {
+			if left := it.invoiced - it.refunded; left > 0 && it.parent == nil {
+				spec.Lines = append(spec.Lines, RefundLineSpec{Line: it.id, Quantity: left})
+			}
+		}
 	}
 	m, err := s.refund(o, spec)
 	if err != nil {

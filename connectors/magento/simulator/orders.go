@@ -109,7 +109,9 @@ type OrderSpec struct {
 	TaxTitle, TaxRate string
 	Included          bool
 	// Paid: it is invoiced at once; otherwise the payment is pending.
-	Paid             bool
+	Paid bool
+	// Transaction is the payment's number at its gateway: it was paid online.
+	Transaction      string
 	SourceIdentifier string
 	// Currency that the buyer saw, and how many of it are one of the base currency.
 	Currency, Rate string

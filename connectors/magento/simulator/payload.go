@@ -189,7 +189,33 @@ func (s *Simulator) itemJSON(o *order, it *item) object {
 	for name, minor := range map[string]int64{"row_total": it.row, "discount_amount": it.discount, "tax_amount": it.tax, "discount_tax_compensation_amount": it.compensation} {
 		s.both(v, o, name, minor)
 	}
+	if it.invoiced > 0 {
+		for name, minor := range map[string]int64{"row_invoiced": it.row, "discount_invoiced": it.discount, "tax_invoiced": it.tax, "discount_tax_compensation_invoiced": it.compensation} {
+			s.both(v, o, name, minor)
+		}
+	}
+	if it.refunded > 0 {
+		back := it.back()
+		for name, minor := range map[string]int64{"amount_refunded": back.row, "discount_refunded": back.discount, "tax_refunded": back.tax, "discount_tax_compensation_refunded": back.compensation} {
+			s.both(v, o, name, minor)
+		}
+	}
 	return v
+}
+
+// back is what was refunded of a row so far.
+func (it *item) back() (l memoLine) {
+	for _, part := range []struct {
+		of int64
+		to *int64
+	}{{it.row, &l.row}, {it.tax, &l.tax}, {it.discount, &l.discount}, {it.compensation, &l.compensation}} {
+		v, err := money.MulDiv(part.of, it.refunded, it.ordered)
+		if err != nil {
+			panic(err) // it was reckoned when it was refunded
+		}
+		*part.to = v
+	}
+	return l
 }
 
 func addressJSON(o *order, a *Address, c *Customer, kind string) object {
@@ -293,8 +319,12 @@ func (s *Simulator) memoJSON(m *memo) any {
 }
 
 func (s *Simulator) invoiceJSON(v *invoice) any {
+	var transaction any
+	if v.order.spec.Transaction != "" {
+		transaction = v.order.spec.Transaction
+	}
 	return object{"entity_id": v.id, "increment_id": increment(v.id), "order_id": v.order.id, "state": 2, "created_at": clock(v.created), "updated_at": clock(v.created),
-		"store_id": 1, "base_grand_total": s.amount(v.order.total()), "grand_total": s.shown(v.order, v.order.total()), "items": []any{}, "total_qty": 0, "transaction_id": nil}
+		"store_id": 1, "base_grand_total": s.amount(v.order.total()), "grand_total": s.shown(v.order, v.order.total()), "items": []any{}, "total_qty": 0, "transaction_id": transaction}
 }
 
 func increment(id int64) string {

@@ -62,6 +62,7 @@ func routes() []route {
 		{"POST", `/order/(\d+)/ship`, "Magento_Sales::ship", true, (*Simulator).postShip},
 		{"POST", `/orders/(\d+)/cancel`, "Magento_Sales::cancel", true, (*Simulator).postCancel},
 		{"POST", `/order/(\d+)/refund`, "Magento_Sales::creditmemo", true, (*Simulator).postRefund},
+		{"POST", `/invoice/(\d+)/refund`, "Magento_Sales::creditmemo", true, (*Simulator).postInvoiceRefund},
 		{"POST", `/products/base-prices`, "Magento_Catalog::products", true, (*Simulator).postPrices},
 		{"POST", `/products/base-prices-information`, "Magento_Catalog::products", false, (*Simulator).pricesOf},
 	}
