@@ -10,6 +10,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/ecb"
+	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
 	"github.com/helloword/crossdock/connectors/woocommerce"
@@ -34,10 +35,15 @@ func List() ([]Info, error) {
 	shop.Shop, shop.ClientID, shop.ClientSecret = "example.myshopify.com", "example", "env:EXAMPLE"
 	woo := woocommerce.DefaultConfig()
 	woo.Shop, woo.ConsumerKey, woo.ConsumerSecret, woo.WebhookSecret = "https://shop.example.com", "env:EXAMPLE", "env:EXAMPLE", "env:EXAMPLE"
+	mage := magento.DefaultConfig()
+	mage.BaseURL, mage.Currency = "https://shop.example.com", "EUR"
+	mage.ConsumerKey, mage.ConsumerSecret = "env:EXAMPLE", "env:EXAMPLE"
+	mage.AccessToken, mage.AccessTokenSecret = "env:EXAMPLE", "env:EXAMPLE"
 	var infos []Info
 	for _, open := range []func() (*connectors.Connector, error){
 		func() (*connectors.Connector, error) { return shopify.New(shop, schemas.Production, deps) },
 		func() (*connectors.Connector, error) { return woocommerce.New(woo, schemas.Production, deps) },
+		func() (*connectors.Connector, error) { return magento.New(mage, schemas.Production, deps) },
 		func() (*connectors.Connector, error) {
 			return warehouse.New(warehouse.Config{Secret: "env:EXAMPLE"}, schemas.Production, deps)
 		},

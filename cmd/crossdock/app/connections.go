@@ -9,6 +9,7 @@ import (
 	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/ecb"
+	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
 	"github.com/helloword/crossdock/connectors/woocommerce"
@@ -41,12 +42,6 @@ func (c *connection) has(s connectors.Subject) bool {
 // https://shopify.dev/docs/api/usage/limits
 var quota = xredis.Quota{Capacity: 1000, PerSecond: 50}
 
-// quotas are the ones of operations that are not Shopify's. WooCommerce has none: a shop is
-// somebody's own server, and ten calls a second are what a small one bears beside its buyers.
-var quotas = map[string]xredis.Quota{
-	"woocommerce": {Capacity: 40, PerSecond: 10},
-}
-
 // openConnections opens what the configuration names. Nobody is called.
 func (a *App) openConnections() error {
 	tokens, err := a.tokens()
@@ -56,7 +51,8 @@ func (a *App) openConnections() error {
 	bucket := xredis.NewBucket(a.Redis, a.Scope.Key(""))
 	for _, name := range a.Config.Names() {
 		cfg := a.Config.Connections[name]
-		limiter, err := push.NewLimiter(bucket, name, quota, quotas, a.Log)
+		other, named := quotas(cfg.Connector)
+		limiter, err := push.NewLimiter(bucket, name, other, named, a.Log)
 		if err != nil {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}
@@ -73,6 +69,8 @@ func (a *App) openConnections() error {
 			c, err = shopify.New(*cfg.Shopify, a.Config.Environment, deps)
 		case woocommerce.Name:
 			c, err = woocommerce.New(*cfg.WooCommerce, a.Config.Environment, deps)
+		case magento.Name:
+			c, err = magento.New(*cfg.Magento, a.Config.Environment, deps)
 		case ecb.Name:
 			c, err = ecb.New(*cfg.ECB, deps)
 		case warehouse.Name:

@@ -22,6 +22,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/ecb"
+	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
 	"github.com/helloword/crossdock/connectors/woocommerce"
@@ -258,6 +259,7 @@ type Connection struct {
 
 	Shopify     *shopify.Config     `yaml:"shopify" doc:"Settings of the connector shopify."`
 	WooCommerce *woocommerce.Config `yaml:"woocommerce" doc:"Settings of the connector woocommerce."`
+	Magento     *magento.Config     `yaml:"magento" doc:"Settings of the connector magento."`
 	ECB         *ecb.Config         `yaml:"ecb" doc:"Settings of the connector ecb."`
 	Warehouse   *warehouse.Config   `yaml:"warehouse" doc:"Settings of the connector warehouse."`
 }
@@ -277,6 +279,10 @@ func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
 	if found.WooCommerce != nil {
 		d := woocommerce.DefaultConfig()
 		found.WooCommerce = &d
+	}
+	if found.Magento != nil {
+		d := magento.DefaultConfig()
+		found.Magento = &d
 	}
 	if found.Warehouse != nil {
 		d := warehouse.DefaultConfig()
@@ -541,6 +547,7 @@ func (c *Config) connection(name string) error {
 	sections := []section{
 		{"shopify", n.Shopify != nil, func() error { return n.Shopify.Validate(c.Environment) }},
 		{"woocommerce", n.WooCommerce != nil, func() error { return n.WooCommerce.Validate(c.Environment) }},
+		{"magento", n.Magento != nil, func() error { return n.Magento.Validate(c.Environment) }},
 		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
 		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
 	}

@@ -1,0 +1,281 @@
+package magento
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/jsonread"
+	"github.com/helloword/crossdock/internal/httpx"
+)
+
+// maxAnswer bounds one answer, after decompression: 300 orders of 100 kB.
+const maxAnswer = 32 << 20
+
+// Operations of the limiter. Magento has no quota of its own; hosts and firewalls have.
+const (
+	opRead  = "read"
+	opWrite = "write"
+)
+
+// client sends calls and turns what comes back into text or instructions.
+type client struct {
+	cfg  Config
+	deps connectors.Deps
+	base string // up to /V1
+	http *http.Client
+	auth *auth
+	// patient reads wait when they are told to. The push sink waits itself: it has more
+	// urgent writes to put before.
+	patient bool
+}
+
+// hasty is the client for those who would rather hear that they must wait.
+func (c *client) hasty() *client {
+	h := *c
+	h.patient = false
+	return &h
+}
+
+func newClient(cfg Config, deps connectors.Deps) *client {
+	base := cfg.BaseURL
+	if cfg.TestBaseURL != "" {
+		base = cfg.TestBaseURL
+	}
+	base = strings.TrimRight(base, "/")
+	if cfg.Auth != AuthIMS {
+		base += "/rest/" + cfg.Store
+	}
+	// A redirect would carry the token along, and turn a POST into a GET: it is an answer that
+	// we report, never one that we follow.
+	h := *deps.HTTP
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client{cfg: cfg, deps: deps, base: base, http: &h, auth: &auth{cfg: cfg, base: base, http: &h, deps: deps}, patient: true}
+}
+
+// answer is what came back with 200.
+type answer struct {
+	body string
+	// date is the server's clock; zero when it was not told.
+	date time.Time
+}
+
+// unsentError marks that the call certainly did nothing; everything else of a write that
+// failed may have been done.
+type unsentError struct{ err error }
+
+func (e *unsentError) Error() string { return e.err.Error() }
+func (e *unsentError) Unwrap() error { return e.err }
+
+// passingError is a failure of the other side that usually passes (5xx, a cut connection).
+type passingError struct{ err error }
+
+func (e *passingError) Error() string { return e.err.Error() }
+func (e *passingError) Unwrap() error { return e.err }
+
+// errNotFound: the shop has no such object.
+var errNotFound = fmt.Errorf("%w: the shop has none", connectors.ErrPermanent)
+
+// refusedError is a refusal of what was asked for, in the shop's words (400, 409, 422 …).
+type refusedError struct {
+	status int
+	text   string
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the shop refuses (%d): %s", e.status, clipLong(e.text))
+}
+func (e *refusedError) Unwrap() error { return connectors.ErrPermanent }
+
+// maxWaits bounds how often one read waits before its caller hears of it.
+const maxWaits = 6
+
+// read asks. It waits, bounded, when it is told to, and asks again after a failure that
+// passes: reading twice harms nobody.
+func (c *client) read(ctx context.Context, path string, q query, p connectors.Priority) (*answer, error) {
+	var err error
+	for attempt := range maxWaits {
+		var a *answer
+		if a, err = c.send(ctx, opRead, http.MethodGet, path, q, nil, p); err == nil {
+			return a, nil
+		}
+		var pause time.Duration
+		var retry *connectors.RetryAfterError
+		var passing *passingError
+		switch {
+		case errors.As(err, &retry) && c.patient && retry.After <= 30*time.Second:
+			pause = retry.After
+		case errors.As(err, &passing) && c.patient && attempt < 2:
+			pause = time.Duration(attempt+1) * 200 * time.Millisecond
+		default:
+			return nil, err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		case <-timer.C:
+		}
+	}
+	return nil, err
+}
+
+// write sends a body once.
+func (c *client) write(ctx context.Context, method, path string, body any, p connectors.Priority) (*answer, error) {
+	return c.send(ctx, opWrite, method, path, nil, body, p)
+}
+
+// send sends one call; after a refused token once more with a new one.
+func (c *client) send(ctx context.Context, op, method, path string, q query, body any, p connectors.Priority) (*answer, error) {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return nil, &unsentError{fmt.Errorf("encoding %s %s: %w", method, path, err)}
+		}
+	}
+	if err := c.deps.Limiter.Wait(ctx, op, 1, p); err != nil {
+		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", c.deps.Account, err)}
+	}
+	stale := ""
+	for {
+		a, used, err := c.once(ctx, op, method, path, q, text, stale)
+		if errors.Is(err, errToken) && stale == "" && used != "" {
+			stale = used
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		return a, nil
+	}
+}
+
+// errToken: the shop does not take the credentials, or not for this.
+var errToken = fmt.Errorf("%w: the shop refuses the credentials", connectors.ErrNeedsAuthorisation)
+
+func (c *client) once(ctx context.Context, op, method, path string, q query, body []byte, stale string) (a *answer, used string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
+	defer cancel()
+	address := c.base + path
+	full := address
+	if len(q) > 0 {
+		full += "?" + q.encode()
+	}
+	// The request may have reached the shop from the moment that its head was written.
+	var written atomic.Bool
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), method, full, bytes.NewReader(body))
+	if err != nil {
+		return nil, "", &unsentError{err}
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept", "application/json")
+	if used, err = c.auth.authorise(ctx, req, address, q, stale); err != nil {
+		return nil, "", &unsentError{err}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		err = httpx.RedactError(err)
+		if !written.Load() {
+			return nil, used, &unsentError{&passingError{err}}
+		}
+		return nil, used, &passingError{err}
+	}
+	text, err := httpx.ReadBody(resp, maxAnswer)
+	if err != nil {
+		return nil, used, &passingError{err}
+	}
+	if err := c.status(op, resp, text); err != nil {
+		return nil, used, err
+	}
+	a = &answer{body: string(text)}
+	if first := jsonread.NewString(a.body).Peek(); first == 0 || first == '<' {
+		return nil, used, &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of the shop", jsonread.Clip(resp.Header.Get("Content-Type")))}
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		a.date = date
+	}
+	return a, used, nil
+}
+
+// status turns everything but 200 into an instruction.
+func (c *client) status(op string, resp *http.Response, body []byte) error {
+	text := message(body)
+	switch code := resp.StatusCode; {
+	case code == http.StatusOK:
+		return nil
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		// Magento answers 401 both to wrong keys and to a resource that was not granted, and
+		// names the resource then.
+		return &unsentError{fmt.Errorf("%w (%d %s): `crossdock check` says which resource is missing", errToken, code, clipLong(text))}
+	case code == http.StatusNotFound:
+		return &unsentError{fmt.Errorf("%w (404 %s)", errNotFound, clipLong(text))}
+	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
+		after := retryAfter(resp.Header, time.Second)
+		c.deps.Limiter.Observe(op, connectors.LimitState{RetryAfter: after})
+		return &unsentError{&connectors.RetryAfterError{After: after, Err: fmt.Errorf("the shop answered %d", code)}}
+	case code >= 300 && code < 400:
+		host := "nowhere"
+		if u, err := resp.Location(); err == nil {
+			host = u.Scheme + "://" + u.Host
+		}
+		return &unsentError{fmt.Errorf("%w: the shop redirects to %s, which is not followed: write its address as it is in base_url", connectors.ErrPermanent, jsonread.Clip(host))}
+	case code >= 500:
+		return &passingError{fmt.Errorf("the shop answered %d %s", code, clipLong(text))}
+	default:
+		return &unsentError{&refusedError{code, text}}
+	}
+}
+
+// retryAfter reads the header in seconds, the only form that proxies in front of shops send.
+func retryAfter(h http.Header, otherwise time.Duration) time.Duration {
+	if s, err := strconv.ParseFloat(h.Get("Retry-After"), 64); err == nil && s > 0 && s < 86400 {
+		return time.Duration(s * float64(time.Second))
+	}
+	return otherwise
+}
+
+// message is what an error body says: a template with %1 or %name, and what stands for them,
+// as a list or by name.
+func message(body []byte) string {
+	var e struct {
+		Message    string          `json:"message"`
+		Parameters json.RawMessage `json:"parameters"`
+	}
+	if json.Unmarshal(body, &e) != nil {
+		return ""
+	}
+	var list []any
+	var named map[string]any
+	switch {
+	case json.Unmarshal(e.Parameters, &list) == nil:
+		for i := len(list); i > 0; i-- {
+			e.Message = strings.ReplaceAll(e.Message, "%"+strconv.Itoa(i), fmt.Sprint(list[i-1]))
+		}
+	case json.Unmarshal(e.Parameters, &named) == nil:
+		for _, k := range longestFirst(named) {
+			e.Message = strings.ReplaceAll(e.Message, "%"+k, fmt.Sprint(named[k]))
+		}
+	}
+	return e.Message
+}
+
+func clipLong(s string) string {
+	if len(s) > 300 {
+		return strings.ToValidUTF8(s[:300], "") + "…"
+	}
+	return s
+}
