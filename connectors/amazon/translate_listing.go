@@ -1,0 +1,655 @@
+package amazon
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/helloword/crossdock/connectors/jsonread"
+	"github.com/helloword/crossdock/schemas/event"
+	"github.com/helloword/crossdock/schemas/money"
+)
+
+// channelMerchant is the fulfilment channel of goods that the seller ships. All others are
+// Amazon's: AMAZON_NA, AMAZON_EU, AMAZON_JP and so on.
+const channelMerchant = "DEFAULT"
+
+// listingParts is what is read of one listing.
+type listingParts struct {
+	sku, title, kind, brand, category string
+	status                            []string
+	asin                              string
+	updated                           int64
+	identifiers                       []*event.Identifier
+	price                             *event.Money
+	priceRank                         int
+	merchant, amazon                  bool
+	// shown is the merchant's quantity.
+	shown *int64
+}
+
+// listing reads a listings item. A product is one SKU: an ASIN that is sold under two, one
+// shipped by the seller and one by Amazon, is two things to buy with two stocks, and each of
+// them is told whole.
+func (t *translation) listing() *event.Product {
+	l := t.readListing()
+	if t.r.Err() != nil {
+		return nil
+	}
+	if l.sku == "" || l.updated == 0 {
+		t.r.Fail("a listing needs its SKU and, in summaries, lastUpdatedDate")
+		return nil
+	}
+	return t.productOf(l)
+}
+
+func (t *translation) productOf(l *listingParts) *event.Product {
+	if l.asin != "" {
+		l.identifiers = append([]*event.Identifier{{Kind: event.IdentifierKind_IDENTIFIER_KIND_ASIN, Value: l.asin}}, l.identifiers...)
+	}
+	return &event.Product{
+		Connector: provider, Account: t.account, Id: l.sku, Title: l.title, UpdatedMs: l.updated,
+		Status: strings.ToLower(strings.Join(l.status, "+")), Brand: l.brand, Category: l.category,
+		Listings: []*event.ListingSnapshot{{
+			Id: l.sku, PlatformSku: l.sku, Title: l.title, Identifiers: l.identifiers, Price: l.price,
+			Stocked: !l.amazon, StockId: l.sku, Shown: l.shown,
+		}},
+	}
+}
+
+// level reads the same document for what the listing shows. Goods that Amazon ships are told
+// by summaries, where the figures are.
+func (t *translation) level() []*event.InventoryObservation {
+	l := t.readListing()
+	if t.r.Err() != nil {
+		return nil
+	}
+	if l.sku == "" {
+		t.r.Fail("a listing needs its SKU")
+		return nil
+	}
+	if l.amazon || l.shown == nil {
+		return nil
+	}
+	at := t.source
+	if at == 0 {
+		at = l.updated
+	}
+	return []*event.InventoryObservation{t.observation(l.sku, channelMerchant, *l.shown, at)}
+}
+
+func (t *translation) observation(sku, location string, shown, at int64) *event.InventoryObservation {
+	return &event.InventoryObservation{Connector: provider, Account: t.account, StockId: sku, Location: location, Shown: shown, UpdatedMs: at}
+}
+
+func (t *translation) readListing() *listingParts {
+	r := t.r
+	l := &listingParts{priceRank: len(t.markets)}
+	if !r.Object() {
+		r.Unexpected("a listing")
+		return l
+	}
+	rank := len(t.markets) + 1
+	var seen jsonread.Members
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "sku":
+			r.Once(&seen, 0)
+			l.sku = r.Text()
+		case "summaries":
+			r.Once(&seen, 1)
+			t.each(func() { t.marketSummary(l, &rank) })
+		case "attributes":
+			r.Once(&seen, 2)
+			t.attributes(l)
+		case "offers":
+			r.Once(&seen, 3)
+			t.each(func() { t.offer(l) })
+		case "fulfillmentAvailability":
+			r.Once(&seen, 4)
+			t.each(func() { t.availability(l) })
+		default:
+			r.Skip()
+		}
+	}
+	return l
+}
+
+// rankOf is the place of a marketplace in the configuration.
+func (t *translation) rankOf(market string) int {
+	for i, id := range t.markets {
+		if id == market {
+			return i
+		}
+	}
+	return len(t.markets)
+}
+
+// marketSummary reads what one marketplace says; the one that stands first in the
+// configuration is told, and the newest time of all.
+func (t *translation) marketSummary(l *listingParts, rank *int) {
+	r := t.r
+	var seen jsonread.Members
+	var market, asin, title, kind string
+	var states []string
+	if !r.Object() {
+		return
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "marketplaceId":
+			r.Once(&seen, 0)
+			market = r.Text()
+		case "asin":
+			r.Once(&seen, 1)
+			asin = r.Text()
+		case "itemName":
+			r.Once(&seen, 2)
+			title = r.Text()
+		case "productType":
+			r.Once(&seen, 3)
+			kind = r.Text()
+		case "status":
+			r.Once(&seen, 4)
+			t.each(func() { states = append(states, r.Text()) })
+		case "lastUpdatedDate":
+			r.Once(&seen, 5)
+			l.updated = max(l.updated, r.Instant())
+		default:
+			r.Skip()
+		}
+	}
+	if n := t.rankOf(market); n < *rank {
+		*rank = n
+		l.asin, l.title, l.category, l.status = asin, title, kind, states
+	}
+}
+
+// offer reads a price. The price is the one for everybody in the first marketplace that
+// has one.
+func (t *translation) offer(l *listingParts) {
+	r := t.r
+	var seen jsonread.Members
+	var market, kind, text, currency string
+	if !r.Object() {
+		return
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "marketplaceId":
+			r.Once(&seen, 0)
+			market = r.Text()
+		case "offerType":
+			r.Once(&seen, 1)
+			kind = r.Text()
+		case "price":
+			r.Once(&seen, 2)
+			if !r.Object() {
+				continue
+			}
+			for key, ok := r.Next(); ok; key, ok = r.Next() {
+				switch key {
+				case "amount":
+					text = r.Number()
+				case "currencyCode":
+					currency = strings.ToUpper(r.Text())
+				default:
+					r.Skip()
+				}
+			}
+		default:
+			r.Skip()
+		}
+	}
+	rank := t.rankOf(market)
+	if r.Err() != nil || kind != "B2C" || text == "" || rank >= l.priceRank {
+		return
+	}
+	minor, err := money.Parse(provider, currency, text)
+	if err != nil {
+		r.Fail("price: %v", err)
+		return
+	}
+	l.price, l.priceRank = &event.Money{Minor: minor, Currency: currency}, rank
+}
+
+func (t *translation) availability(l *listingParts) {
+	r := t.r
+	var seen jsonread.Members
+	var channel string
+	var quantity int64
+	told := false
+	if !r.Object() {
+		return
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "fulfillmentChannelCode":
+			r.Once(&seen, 0)
+			channel = r.Text()
+		case "quantity":
+			r.Once(&seen, 1)
+			if !r.Null() {
+				quantity, told = r.Integer(), true
+			}
+		default:
+			r.Skip()
+		}
+	}
+	switch channel {
+	case channelMerchant:
+		l.merchant = true
+		if told {
+			l.shown = &quantity
+		}
+	case "":
+	default:
+		l.amazon = true
+	}
+}
+
+// attributes reads identifiers and brand of what the seller submitted. Of the other
+// attributes there are hundreds, in shapes of their own.
+func (t *translation) attributes(l *listingParts) {
+	r := t.r
+	if !r.Object() {
+		return
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "externally_assigned_product_identifier":
+			t.each(func() { t.identifier(l) })
+		case "part_number":
+			t.each(func() {
+				if v := t.value(); v != "" && len(l.identifiers) < maxIdentifiers {
+					l.add(event.IdentifierKind_IDENTIFIER_KIND_MPN, v)
+				}
+			})
+		case "brand":
+			t.each(func() {
+				if v := t.value(); l.brand == "" {
+					l.brand = v
+				}
+			})
+		default:
+			r.Skip()
+		}
+	}
+}
+
+// maxIdentifiers bounds those of one listing.
+const maxIdentifiers = 50
+
+// add adds an identifier once: each marketplace names it.
+func (l *listingParts) add(kind event.IdentifierKind, value string) {
+	for _, have := range l.identifiers {
+		if have.Kind == kind && have.Value == value {
+			return
+		}
+	}
+	l.identifiers = append(l.identifiers, &event.Identifier{Kind: kind, Value: value})
+}
+
+// value reads the text of {"value": …}; another kind of value is "".
+func (t *translation) value() (text string) {
+	r := t.r
+	if r.Peek() != '{' {
+		r.Skip()
+		return ""
+	}
+	r.Object()
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		if key == "value" && r.Peek() == '"' {
+			text = r.Text()
+		} else {
+			r.Skip()
+		}
+	}
+	return text
+}
+
+func (t *translation) identifier(l *listingParts) {
+	r := t.r
+	var kind, value string
+	if r.Peek() != '{' {
+		r.Skip()
+		return
+	}
+	r.Object()
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch {
+		case key == "type" && r.Peek() == '"':
+			kind = r.Text()
+		case key == "value" && r.Peek() == '"':
+			value = r.Text()
+		default:
+			r.Skip()
+		}
+	}
+	if k := identifierKind(kind); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED && value != "" && len(l.identifiers) < maxIdentifiers {
+		l.add(k, value)
+	}
+}
+
+func identifierKind(text string) event.IdentifierKind {
+	switch strings.ToLower(text) {
+	case "ean", "upc", "gtin", "jan":
+		return event.IdentifierKind_IDENTIFIER_KIND_GTIN
+	case "isbn":
+		return event.IdentifierKind_IDENTIFIER_KIND_ISBN
+	}
+	return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
+}
+
+// fbaLocation is the location of what lies in Amazon's warehouses for one marketplace: a
+// warehouse of its own, that nothing of ours is written to.
+func fbaLocation(market string) string { return "FBA/" + market }
+
+// summary reads {"marketplaceId", "summary": InventorySummary}.
+func (t *translation) summary() []*event.InventoryObservation {
+	r := t.r
+	if !r.Object() {
+		r.Unexpected("a summary")
+		return nil
+	}
+	var seen, inner jsonread.Members
+	var market, sku string
+	var shown, at int64
+	told := false
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "marketplaceId":
+			r.Once(&seen, 0)
+			market = r.Text()
+		case "summary":
+			r.Once(&seen, 1)
+			if !r.Object() {
+				continue
+			}
+			for key, ok := r.Next(); ok; key, ok = r.Next() {
+				switch key {
+				case "sellerSku":
+					r.Once(&inner, 0)
+					sku = r.Text()
+				case "lastUpdatedTime":
+					r.Once(&inner, 1)
+					if text := r.Text(); text != "" {
+						ms, ok := jsonread.Instant(text)
+						if !ok {
+							r.Fail("%q is not a time with a zone", jsonread.Clip(text))
+						}
+						at = ms
+					}
+				case "inventoryDetails":
+					r.Once(&inner, 2)
+					if !r.Object() {
+						continue
+					}
+					for key, ok := r.Next(); ok; key, ok = r.Next() {
+						if key == "fulfillableQuantity" && !r.Null() {
+							shown, told = r.Integer(), true
+						} else {
+							r.Skip()
+						}
+					}
+				default:
+					r.Skip()
+				}
+			}
+		default:
+			r.Skip()
+		}
+	}
+	if r.Err() != nil || !told {
+		return nil
+	}
+	if sku == "" || market == "" {
+		r.Fail("a summary needs sellerSku and its marketplace")
+		return nil
+	}
+	if at == 0 {
+		at = t.source
+	}
+	return []*event.InventoryObservation{t.observation(sku, fbaLocation(market), shown, at)}
+}
+
+// notification reads a message of the queue. Of an order it is here only when the order
+// itself could not be read, or the message could not.
+func (t *translation) notification() []*event.InventoryObservation {
+	r := t.r
+	if !r.Object() {
+		r.Unexpected("a notification")
+		return nil
+	}
+	var seen jsonread.Members
+	var kind, payload string
+	var at int64
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "NotificationType", "notificationType":
+			r.Once(&seen, 0)
+			kind = r.Text()
+		case "EventTime", "eventTime":
+			r.Once(&seen, 1)
+			at = r.Instant()
+		case "Payload", "payload":
+			r.Once(&seen, 2)
+			payload = r.Raw()
+		default:
+			r.Skip()
+		}
+	}
+	if r.Err() != nil {
+		return nil
+	}
+	if at == 0 {
+		at = t.source
+	}
+	var found []*event.InventoryObservation
+	of := &translation{markets: t.markets, r: jsonread.NewString(payload), account: t.account}
+	switch kind {
+	case kindQuantity:
+		found = of.quantityChange(at)
+	case kindFBA:
+		found = of.fbaChange(at)
+	case kindOrderChange:
+		t.unsupported = "the order that this notification names could not be read: read it again by its id, or wait for the next reading of all that changed"
+		return nil
+	case "":
+		r.Fail("a notification needs NotificationType")
+		return nil
+	default:
+		t.unsupported = "a notification of kind " + strconv.Quote(jsonread.Clip(kind))
+		return nil
+	}
+	if of.r.Err() != nil {
+		r.Fail("in the payload: %v", of.r.Err())
+	}
+	return found
+}
+
+func (t *translation) quantityChange(at int64) []*event.InventoryObservation {
+	r := t.r
+	var seen jsonread.Members
+	var sku, channel string
+	var shown int64
+	told := false
+	if !r.Object() {
+		r.Unexpected("a payload")
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "Sku":
+			r.Once(&seen, 0)
+			sku = r.Text()
+		case "FulfillmentChannelCode":
+			r.Once(&seen, 1)
+			channel = r.Text()
+		case "Quantity":
+			r.Once(&seen, 2)
+			shown, told = r.Integer(), true
+		default:
+			r.Skip()
+		}
+	}
+	if r.Err() == nil && (sku == "" || !told) {
+		r.Fail("a change of quantity needs Sku and Quantity")
+	}
+	if r.Err() != nil || channel != channelMerchant {
+		return nil
+	}
+	return []*event.InventoryObservation{t.observation(sku, channelMerchant, shown, at)}
+}
+
+func (t *translation) fbaChange(at int64) []*event.InventoryObservation {
+	r := t.r
+	var seen jsonread.Members
+	var sku string
+	var found []*event.InventoryObservation
+	if !r.Object() {
+		r.Unexpected("a payload")
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "SKU":
+			r.Once(&seen, 0)
+			sku = r.Text()
+		case "FulfillmentInventoryByMarketplace":
+			r.Once(&seen, 1)
+			t.each(func() {
+				var market string
+				var shown int64
+				told := false
+				if !r.Object() {
+					return
+				}
+				for key, ok := r.Next(); ok; key, ok = r.Next() {
+					switch key {
+					case "MarketplaceId":
+						market = r.Text()
+					case "FulfillmentInventory":
+						if !r.Object() {
+							continue
+						}
+						for key, ok := r.Next(); ok; key, ok = r.Next() {
+							if key == "Fulfillable" && !r.Null() {
+								shown, told = r.Integer(), true
+							} else {
+								r.Skip()
+							}
+						}
+					default:
+						r.Skip()
+					}
+				}
+				if market != "" && told {
+					found = append(found, t.observation("", fbaLocation(market), shown, at))
+				}
+			})
+		default:
+			r.Skip()
+		}
+	}
+	if r.Err() == nil && sku == "" {
+		r.Fail("a change of Amazon's stock needs its SKU")
+	}
+	if r.Err() != nil {
+		return nil
+	}
+	for _, o := range found {
+		o.StockId = sku
+	}
+	return found
+}
+
+// Columns of the listings report.
+const (
+	columnSKU      = "seller-sku"
+	columnTitle    = "item-name"
+	columnQuantity = "quantity"
+	columnPrice    = "price"
+	columnASIN     = "asin1"
+	columnCode     = "product-id"
+	columnCodeKind = "product-id-type"
+	columnChannel  = "fulfilment-channel"
+	columnStatus   = "status"
+)
+
+// rowTime is when a listing was changed that only the report tells of. The report fills in
+// what nobody else has told, and never overrides what a listing says itself, which is more.
+const rowTime = 1
+
+// row reads a line of the listings report, {"head", "row"}.
+func (t *translation) row() (*event.Product, *event.InventoryObservation) {
+	r := t.r
+	var seen jsonread.Members
+	var head, line string
+	if !r.Object() {
+		r.Unexpected("a line of the report")
+		return nil, nil
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "head":
+			r.Once(&seen, 0)
+			head = r.Text()
+		case "row":
+			r.Once(&seen, 1)
+			line = r.Text()
+		default:
+			r.Skip()
+		}
+	}
+	names, cells := strings.Split(head, "\t"), strings.Split(line, "\t")
+	if r.Err() == nil && len(names) != len(cells) {
+		r.Fail("%d cells under %d columns", len(cells), len(names))
+	}
+	if r.Err() != nil {
+		return nil, nil
+	}
+	cell := func(name string) string {
+		for i, n := range names {
+			// Amazon writes fulfilment with one l, and with two where it was corrected.
+			if n == name || (name == columnChannel && n == "fulfillment-channel") {
+				return strings.TrimSpace(cells[i])
+			}
+		}
+		return ""
+	}
+	l := &listingParts{sku: cell(columnSKU), title: cell(columnTitle), asin: cell(columnASIN), updated: rowTime}
+	if l.sku == "" {
+		r.Fail("no %s", columnSKU)
+		return nil, nil
+	}
+	if s := cell(columnStatus); s != "" {
+		l.status = []string{s}
+	}
+	// 1 is an ASIN, 2 an ISBN, 3 a UPC and 4 an EAN.
+	switch code := cell(columnCode); cell(columnCodeKind) {
+	case "2":
+		l.add(event.IdentifierKind_IDENTIFIER_KIND_ISBN, code)
+	case "3", "4":
+		l.add(event.IdentifierKind_IDENTIFIER_KIND_GTIN, code)
+	}
+	if text := cell(columnPrice); text != "" && len(t.markets) > 0 {
+		m, _ := marketplaceByID(t.markets[0])
+		minor, err := money.Parse(provider, m.currency, text)
+		if err != nil {
+			r.Fail("%s: %v", columnPrice, err)
+			return nil, nil
+		}
+		l.price = &event.Money{Minor: minor, Currency: m.currency}
+	}
+	channel := cell(columnChannel)
+	l.amazon = channel != "" && channel != channelMerchant
+	var shown *event.InventoryObservation
+	if text := cell(columnQuantity); text != "" && !l.amazon {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			r.Fail("%s: %q is not a whole number", columnQuantity, jsonread.Clip(text))
+			return nil, nil
+		}
+		l.shown = &n
+		shown = t.observation(l.sku, channelMerchant, n, max(t.source, rowTime))
+	}
+	return t.productOf(l), shown
+}
