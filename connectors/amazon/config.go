@@ -195,16 +195,28 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 	}
 	cfg.TestBaseURL = strings.TrimRight(cfg.TestBaseURL, "/")
 	api := newClient(cfg, deps)
+	inbox, err := newQueue(cfg, deps)
+	if err != nil {
+		return nil, fmt.Errorf("amazon connection %s: %w", deps.Account, err)
+	}
+	check := &checker{client: api, queue: inbox}
 	c := &connectors.Connector{
-		Name: provider,
-		Kind: connectors.Channel,
+		Name:  provider,
+		Kind:  connectors.Channel,
+		Check: check,
 		Poll: map[connectors.Subject]connectors.Poller{
-			connectors.Orders:    &orderPoller{client: api, queue: newQueue(cfg, deps)},
+			connectors.Orders:    &orderPoller{client: api, queue: inbox},
 			connectors.Products:  &productPoller{api},
 			connectors.Inventory: &inventoryPoller{api},
 		},
-		Translate: &translator{markets: cfg.Marketplaces},
-		Stock:     &pusher{api},
+		Translate:  &translator{markets: cfg.Marketplaces},
+		Stock:      &pusher{api},
+		Price:      &pusher{api},
+		Fulfilment: &fulfiller{api},
+	}
+	if inbox != nil {
+		check.keep = &keeper{client: api, address: inbox.address}
+		c.Webhooks = check.keep
 	}
 	return c, nil
 }

@@ -21,6 +21,7 @@ import (
 // signature in them: that only Amazon may write into the queue is its policy, which Check
 // reads.
 type queue struct {
+	address   queueAddress
 	url       string
 	invisible time.Duration
 	client    *sqs.Client
@@ -39,13 +40,13 @@ type message struct {
 const maxReceive, maxDelete = 10, 10
 
 // newQueue is nil when no queue is configured.
-func newQueue(cfg Config, deps connectors.Deps) *queue {
+func newQueue(cfg Config, deps connectors.Deps) (*queue, error) {
 	if cfg.QueueURL == "" {
-		return nil
+		return nil, nil
 	}
 	address, err := cfg.queue()
 	if err != nil {
-		return nil // Validate has said so
+		return nil, fmt.Errorf("queue_url: %w", err)
 	}
 	options := sqs.Options{
 		Region:     address.region,
@@ -64,7 +65,7 @@ func newQueue(cfg Config, deps connectors.Deps) *queue {
 	if address.base != "" {
 		options.BaseEndpoint = aws.String(address.base)
 	}
-	return &queue{url: cfg.QueueURL, invisible: cfg.QueueInvisible, client: sqs.New(options), log: deps.Log}
+	return &queue{address: address, url: cfg.QueueURL, invisible: cfg.QueueInvisible, client: sqs.New(options), log: deps.Log}, nil
 }
 
 // receive takes up to most messages, and waits for the first.

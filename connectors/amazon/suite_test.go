@@ -18,8 +18,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// can is what a connection can do.
-var can = []string{"poll:inventory", "poll:orders", "poll:products", "translate", "stock"}
+// can is what a connection can do, canWithQueue what one with a queue can.
+var (
+	can          = []string{"check", "poll:inventory", "poll:orders", "poll:products", "translate", "stock", "price", "fulfilment"}
+	canWithQueue = []string{"check", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment"}
+)
 
 // recorded is the records below testdata/records. The part of a name before the first "-" is
 // its format.
@@ -76,7 +79,7 @@ func TestSuiteWithQueue(t *testing.T) {
 		s.SetFaults(simulator.Faults{PageDrift: on, Drop: 0.2, Duplicate: 0.2, Late: 0.2, LateBy: time.Minute, Undeletable: 0.1})
 	}
 	connectortest.Run(t, connectortest.Suite{
-		Connector: s.conn, Can: can, Push: pushWorld(s),
+		Connector: s.conn, Can: canWithQueue, Push: pushWorld(s),
 		Polls: []connectortest.PollWorld{w, productWorld(t, s), levelWorld(t, s)},
 	})
 }
