@@ -69,6 +69,8 @@ type client struct {
 	base string
 	http *http.Client
 	auth *auth
+	// pause is between the tries of a read.
+	pause time.Duration
 }
 
 func newClient(cfg Config, deps connectors.Deps) *client {
@@ -78,7 +80,7 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	}
 	h := unfollowing(deps.HTTP)
 	return &client{
-		cfg: cfg, deps: deps, base: base, http: h,
+		cfg: cfg, deps: deps, base: base, http: h, pause: retryPause,
 		auth: &auth{cfg: cfg, base: tokens, http: h, deps: deps, held: map[string]*token{}, unsaved: map[string]bool{}},
 	}
 }
@@ -116,7 +118,7 @@ func (e *inputError) Error() string {
 
 func (e *inputError) Is(target error) bool { return target == connectors.ErrPermanent }
 
-// maxReads bounds how often a read is tried; retryPause is between the tries.
+// maxReads bounds how often a read is tried; retryPause is after the first try.
 const (
 	maxReads   = 3
 	retryPause = 300 * time.Millisecond
@@ -132,7 +134,7 @@ func (c *client) read(ctx context.Context, k call) (*answer, error) {
 		}
 		var retry *connectors.RetryAfterError
 		var passing *passingError
-		pause := time.Duration(attempt) * retryPause
+		pause := time.Duration(attempt) * c.pause
 		switch {
 		case attempt == maxReads:
 			return nil, err

@@ -141,6 +141,27 @@ func open(t testing.TB, sim simulator.Config, change func(*Config)) *seller {
 	return s
 }
 
+// direct calls the simulator without a network between: for tests with very many calls.
+type direct struct{ to http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	r = r.Clone(r.Context())
+	r.RequestURI, r.Host = r.URL.RequestURI(), r.URL.Host
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	d.to.ServeHTTP(rec, r)
+	return rec.Result(), nil
+}
+
+// directly takes the network away.
+func (s *seller) directly(t testing.TB) {
+	t.Helper()
+	s.deps.HTTP = &http.Client{Transport: direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.between.ServeHTTP(w, r) })}}
+	s.again(t)
+}
+
 // again opens the connector once more, as after a restart.
 func (s *seller) again(t testing.TB) {
 	t.Helper()
@@ -149,6 +170,8 @@ func (s *seller) again(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.conn = c
+	// All parts share one client; tests do not wait between its tries.
+	c.Poll[connectors.Orders].(*orderPoller).pause = 0
 }
 
 // poll polls to the end and returns what came.

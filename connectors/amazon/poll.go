@@ -344,15 +344,12 @@ func (p *orderPoller) search(ctx context.Context, req connectors.PollRequest, st
 // https://github.com/amzn/selling-partner-api-models/issues/5048
 func (p *orderPoller) begin(req connectors.PollRequest, state orderCursor) *window {
 	now := p.deps.Now()
-	w := &window{}
+	w := &window{Deep: now.Sub(state.Deep) >= 24*time.Hour}
 	from := now.Add(-oldest)
 	if !state.Until.IsZero() {
 		overlap := max(req.Overlap, p.cfg.ReconcileOverlap)
-		if state.Until.Sub(state.Deep) >= 24*time.Hour {
-			w.Deep = true
-			if !state.Deep.IsZero() {
-				overlap = max(overlap, p.cfg.DeepOverlap)
-			}
+		if w.Deep && !state.Deep.IsZero() {
+			overlap = max(overlap, p.cfg.DeepOverlap)
 		}
 		if t := state.Until.Add(-overlap); t.After(from) {
 			from = t
