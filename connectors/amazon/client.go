@@ -116,7 +116,7 @@ func (e *inputError) Error() string {
 	return fmt.Sprintf("Amazon refuses the request: %s %s", jsonread.Clip(e.code), clipLong(e.message))
 }
 
-func (e *inputError) Is(target error) bool { return target == connectors.ErrPermanent }
+func (e *inputError) Unwrap() error { return connectors.ErrPermanent }
 
 // maxReads bounds how often a read is tried; retryPause is after the first try.
 const (
@@ -134,8 +134,11 @@ func (c *client) read(ctx context.Context, k call) (*answer, error) {
 		}
 		var retry *connectors.RetryAfterError
 		var passing *passingError
+		var large *httpx.BodyTooLargeError
 		pause := time.Duration(attempt) * c.pause
 		switch {
+		case errors.As(err, &large):
+			return nil, fmt.Errorf("%w: %w", connectors.ErrPermanent, err)
 		case attempt == maxReads:
 			return nil, err
 		case errors.As(err, &retry) && retry.After <= 5*time.Second:

@@ -145,7 +145,7 @@ func readSummaries(body []byte) (nodes []string, next string, err error) {
 	}
 	r.End()
 	if r.Err() != nil {
-		return nil, "", &passingError{fmt.Errorf("a page of Amazon's warehouses cannot be read: %w", r.Err())}
+		return nil, "", &passingError{fmt.Errorf("a page of Amazon's warehouses cannot be read: %v", r.Err())}
 	}
 	return nodes, next, nil
 }

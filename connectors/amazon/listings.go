@@ -148,7 +148,7 @@ func readListings(body []byte) (items []string, next string, err error) {
 	}
 	r.End()
 	if r.Err() != nil {
-		return nil, "", &passingError{fmt.Errorf("a page of listings cannot be read: %w", r.Err())}
+		return nil, "", &passingError{fmt.Errorf("a page of listings cannot be read: %v", r.Err())}
 	}
 	return items, next, nil
 }

@@ -252,7 +252,7 @@ func (c *client) order(ctx context.Context, id string, urgency connectors.Priori
 	}
 	r.End()
 	if r.Err() != nil || node == "" || node == "null" {
-		return raw, &passingError{fmt.Errorf("the answer about order %s cannot be read: %w", jsonread.Clip(id), r.Err())}
+		return raw, &passingError{fmt.Errorf("the answer about order %s cannot be read: %v", jsonread.Clip(id), r.Err())}
 	}
 	return orderRaw(node), nil
 }
@@ -417,7 +417,7 @@ func (p *orderPoller) searchPage(ctx context.Context, w *window) (page orderPage
 	}
 	r.End()
 	if r.Err() != nil {
-		return orderPage{}, &passingError{fmt.Errorf("a page of orders cannot be read: %w", r.Err())}
+		return orderPage{}, &passingError{fmt.Errorf("a page of orders cannot be read: %v", r.Err())}
 	}
 	return page, nil
 }
