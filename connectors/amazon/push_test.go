@@ -108,7 +108,9 @@ func TestPushFailures(t *testing.T) {
 	}{
 		{"400", status400, refusedO, refusedO, nil},
 		{"404", func(w http.ResponseWriter, _ *http.Request) { fail(w, 404, "NotFound", "gone") }, refusedO, refusedO, nil},
-		{"403", func(w http.ResponseWriter, _ *http.Request) { fail(w, 403, "Unauthorized", "Access to requested resource is denied.") }, notSent, notSent, connectors.ErrNeedsAuthorisation},
+		{"403", func(w http.ResponseWriter, _ *http.Request) {
+			fail(w, 403, "Unauthorized", "Access to requested resource is denied.")
+		}, notSent, notSent, connectors.ErrNeedsAuthorisation},
 		{"429", func(w http.ResponseWriter, _ *http.Request) { fail(w, 429, "QuotaExceeded", "slow") }, notSent, notSent, nil},
 		{"500", func(w http.ResponseWriter, _ *http.Request) { fail(w, 500, "InternalFailure", "oops") }, unknown, unknown, nil},
 		{"HTML", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") }, unknown, unknown, nil},

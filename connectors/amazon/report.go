@@ -94,7 +94,7 @@ func (c *client) createReport(ctx context.Context) (id string, err error) {
 		ID string `json:"reportId"`
 	}
 	if err := json.Unmarshal(a.body, &data); err != nil || data.ID == "" {
-		return "", &passingError{fmt.Errorf("asking for a report: the answer names none")}
+		return "", &passingError{errors.New("asking for a report: the answer names none")}
 	}
 	return data.ID, nil
 }
@@ -168,7 +168,7 @@ func (c *client) readReport(ctx context.Context, m madeReport, emit func(connect
 	default:
 		return fmt.Errorf("downloading a report: %w: compression %q: a newer release is needed", connectors.ErrPermanent, jsonread.Clip(document.Compression))
 	}
-	return rows(body, charset(resp.Header.Get("Content-Type")), m.at(), emit)
+	return rows(body, charset(resp.Header.Get("Content-Type")), maxReport, m.at(), emit)
 }
 
 // charset is the encoding that a document is named to have; nil = it says nothing.
@@ -197,9 +197,9 @@ type reportRow struct {
 	Row  string `json:"row"`
 }
 
-// rows emits each line of a table.
-func rows(body io.Reader, of encoding.Encoding, at time.Time, emit func(connectors.Raw) error) error {
-	limited := &io.LimitedReader{R: body, N: maxReport}
+// rows emits each line of a table, which must end before the limit.
+func rows(body io.Reader, of encoding.Encoding, limit int64, at time.Time, emit func(connectors.Raw) error) error {
+	limited := &io.LimitedReader{R: body, N: limit}
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(make([]byte, 64<<10), maxRow)
 	var head []byte
@@ -242,7 +242,7 @@ func rows(body io.Reader, of encoding.Encoding, at time.Time, emit func(connecto
 	case err != nil:
 		return &passingError{fmt.Errorf("reading a report: %w", err)}
 	case limited.N <= 0:
-		return fmt.Errorf("reading a report: %w: it is larger than %d bytes: set report_every to 0", connectors.ErrPermanent, maxReport)
+		return fmt.Errorf("reading a report: %w: it is larger than %d bytes: set report_every to 0", connectors.ErrPermanent, limit)
 	case head == nil:
 		return &passingError{errors.New("reading a report: it is empty")}
 	}
