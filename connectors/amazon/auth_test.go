@@ -141,7 +141,7 @@ func TestTokenAnswers(t *testing.T) {
 		{"nothing in it", "application/json", `{}`, 200, "transient"},
 		{"refused", "application/json", `{"error":"invalid_grant"}`, 400, "needs-authorisation"},
 		{"client refused", "application/json", `{"error":"invalid_client"}`, 401, "needs-authorisation"},
-		{"scope refused", "application/json", `{"error":"unauthorized_client"}`, 400, "needs-authorisation"},
+		{"scope refused", "application/json", `{"error":"unauthorized_client"}`, 400, "needs-authorisation"}, //nolint:misspell // the word of RFC 6749
 		{"too many", "application/json", `{"error":"throttled"}`, 429, "retry-after"},
 		{"away", "text/html", `<html>`, 503, "transient"},
 		{"moved", "text/html", ``, 302, "transient"},

@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 	missing := func(path string) func(*seller) {
 		return func(s *seller) {
 			s.between = answering(s.Simulator, path, func(w http.ResponseWriter, _ *http.Request) {
-				fail(w, 403, "Unauthorized", "Access to requested resource is denied.")
+				fail(w, 403, unauthorised, "Access to requested resource is denied.")
 			})
 		}
 	}

@@ -49,10 +49,10 @@ func TestBadAnswers(t *testing.T) {
 		}, "permanent"},
 		{"400", status400, "permanent"},
 		{"403 with a role missing", func(w http.ResponseWriter, _ *http.Request) {
-			fail(w, 403, "Unauthorized", "Access to requested resource is denied.")
+			fail(w, 403, unauthorised, "Access to requested resource is denied.")
 		}, "needs-authorisation"},
 		{"403 with a token", func(w http.ResponseWriter, _ *http.Request) {
-			fail(w, 403, "Unauthorized", "The access token you provided has expired.")
+			fail(w, 403, unauthorised, "The access token you provided has expired.")
 		}, "needs-authorisation"},
 		{"429", func(w http.ResponseWriter, _ *http.Request) { fail(w, 429, "QuotaExceeded", "slow") }, "retry-after"},
 		{"503", func(w http.ResponseWriter, _ *http.Request) { fail(w, 503, "ServiceUnavailable", "away") }, "transient"},

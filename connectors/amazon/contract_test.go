@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +22,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/goccy/go-yaml"
 
 	"github.com/helloword/crossdock/internal/testkit"
 )
@@ -198,6 +201,69 @@ func operations() []operation {
 	return []operation{
 		opSearchOrders, opGetOrder, opSearchListings, opGetListing, opPatchListing, opCreateReport, opGetReport, opReportDocument, opInventory,
 		opConfirm, opParticipations, opGetDestinations, opCreateDestination, opGetSubscription, opCreateSubscription, opDeleteSubscription,
+	}
+}
+
+// TestOperationsAreListed: the list above is what stands in the code.
+func TestOperationsAreListed(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`operation\{name: "(\w+)"`).FindAllStringSubmatch(string(text), -1) {
+			found[m[1]] = true
+		}
+	}
+	for _, op := range operations() {
+		if !found[op.name] {
+			t.Errorf("%s is listed and not in the code", op.name)
+		}
+		delete(found, op.name)
+	}
+	if len(found) > 0 {
+		t.Errorf("in the code and not listed: %v", found)
+	}
+}
+
+// TestRates: the pauses are those of the published rates.
+func TestRates(t *testing.T) {
+	loadContract(t)
+	text, err := os.ReadFile(os.Getenv("AMAZON_CONTRACTS") + "/rate-limits.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published map[string][]float64
+	if err := yaml.Unmarshal(text, &published); err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range operations() {
+		var rate []float64
+		for _, api := range []string{"SearchOrdersApi", "GetOrderApi", "OrdersV0Api", "ListingsApi", "ReportsApi", "FbaInventoryApi", "SellersApi", "NotificationsApi"} {
+			if r := published[api+"-"+op.name]; r != nil {
+				rate = r
+				break
+			}
+		}
+		if len(rate) < 2 {
+			t.Errorf("%s has no published rate", op.name)
+			continue
+		}
+		want := 1 / rate[0]
+		if len(rate) > 2 {
+			want = rate[2] / rate[0]
+		}
+		if got := op.pause.Seconds(); got != want {
+			t.Errorf("%s: a call comes back after %gs, published are %gs", op.name, got, want)
+		}
 	}
 }
 

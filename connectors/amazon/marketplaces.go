@@ -67,4 +67,4 @@ func endpoint(region string) string {
 }
 
 // tokenHost gives access tokens for all regions.
-const tokenHost = "https://api.amazon.com"
+const tokenHost = "https://api.amazon.com" //nolint:gosec // an address, and no token

@@ -256,6 +256,8 @@ type foundListing struct {
 	Summaries []struct {
 		Marketplace string `json:"marketplaceId"`
 		ProductType string `json:"productType"`
+		// FNSKU is the name of the goods in Amazon's warehouse.
+		FNSKU string `json:"fnSku"`
 	} `json:"summaries"`
 	ProductTypes []struct {
 		ProductType string `json:"productType"`
@@ -330,9 +332,13 @@ func (c *client) lookup(ctx context.Context, skus []string, urgency connectors.P
 }
 
 // settle works out who fulfils a listing and what it is called. A listing without any
-// availability is the merchant's: it has never been given a quantity.
+// availability has never been given a quantity; it is the merchant's, unless it has a name in
+// Amazon's warehouse.
 func (l *foundListing) settle(markets []string) {
 	l.merchant = true
+	for _, s := range l.Summaries {
+		l.merchant = l.merchant && (s.FNSKU == "" || len(l.Availability) > 0)
+	}
 	for _, a := range l.Availability {
 		switch a.Channel {
 		case channelMerchant:

@@ -2,6 +2,7 @@ package amazon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,6 +48,41 @@ func TestNothingOfAmazonsIsWritten(t *testing.T) {
 	shown, err := s.conn.Stock.ReadStock(context.Background(), []connectors.StockRef{{StockID: "MUG-FBA"}, {ListingID: "85123A"}, {StockID: "none"}})
 	if err != nil || shown[0] != nil || shown[1] == nil || *shown[1] != 4 || shown[2] != nil {
 		t.Errorf("read %v, %v, want nothing, 4, nothing", shown, err)
+	}
+}
+
+// TestWhoFulfils: by the availability, and where there is none by the name in the warehouse.
+// The translator and the pusher are of one mind.
+func TestWhoFulfils(t *testing.T) {
+	for _, c := range []struct {
+		name, node string
+		merchant   bool
+	}{
+		{"the merchant", `"fulfillmentAvailability":[{"fulfillmentChannelCode":"DEFAULT","quantity":3}]`, true},
+		{"Amazon", `"fulfillmentAvailability":[{"fulfillmentChannelCode":"AMAZON_NA"}]`, false},
+		{"both", `"fulfillmentAvailability":[{"fulfillmentChannelCode":"DEFAULT","quantity":3},{"fulfillmentChannelCode":"AMAZON_NA"}]`, false},
+		{"nobody yet", `"fulfillmentAvailability":[]`, true},
+		{"nobody said, and it has a name in the warehouse", `"offers":[],"fnsku":1`, false},
+		{"the merchant, once Amazon", `"fulfillmentAvailability":[{"fulfillmentChannelCode":"DEFAULT","quantity":3}],"fnsku":1`, true},
+	} {
+		summary := `{"marketplaceId":"A1F83G8C2ARO7P","productType":"MUG","lastUpdatedDate":"2026-11-01T10:00:00Z"}`
+		node := c.node
+		if rest, ok := strings.CutSuffix(node, `,"fnsku":1`); ok {
+			node, summary = rest, strings.Replace(summary, `"productType"`, `"fnSku":"X001","productType"`, 1)
+		}
+		body := `{"sku":"S","summaries":[` + summary + `],` + node + `}`
+		var l foundListing
+		if err := json.Unmarshal([]byte(body), &l); err != nil {
+			t.Fatal(err)
+		}
+		l.settle([]string{"A1F83G8C2ARO7P"})
+		facts, err := translated(formatListing, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := facts.Products[0].Listings[0].Stocked; l.merchant != c.merchant || got != c.merchant || l.productType != "MUG" {
+			t.Errorf("%s: the pusher says %v and the translator %v, want %v", c.name, l.merchant, got, c.merchant)
+		}
 	}
 }
 
@@ -109,7 +145,7 @@ func TestPushFailures(t *testing.T) {
 		{"400", status400, refusedO, refusedO, nil},
 		{"404", func(w http.ResponseWriter, _ *http.Request) { fail(w, 404, "NotFound", "gone") }, refusedO, refusedO, nil},
 		{"403", func(w http.ResponseWriter, _ *http.Request) {
-			fail(w, 403, "Unauthorized", "Access to requested resource is denied.")
+			fail(w, 403, unauthorised, "Access to requested resource is denied.")
 		}, notSent, notSent, connectors.ErrNeedsAuthorisation},
 		{"429", func(w http.ResponseWriter, _ *http.Request) { fail(w, 429, "QuotaExceeded", "slow") }, notSent, notSent, nil},
 		{"500", func(w http.ResponseWriter, _ *http.Request) { fail(w, 500, "InternalFailure", "oops") }, unknown, unknown, nil},
@@ -118,7 +154,9 @@ func TestPushFailures(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = fmt.Fprint(w, "{")
 		}, unknown, unknown, nil},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.example/", 302) }, refusedO, refusedO, nil},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
+		}, refusedO, refusedO, nil},
 		{"no status", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "{}") }, unknown, unknown, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -147,6 +185,9 @@ func fail(w http.ResponseWriter, code int, name, message string) {
 	w.WriteHeader(code)
 	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, name, message)
 }
+
+// unauthorised is how Amazon calls every refusal with 403.
+const unauthorised = "Unauthorized" //nolint:misspell // Amazon's spelling
 
 func status400(w http.ResponseWriter, _ *http.Request) { fail(w, 400, "InvalidInput", "no") }
 

@@ -86,7 +86,7 @@ func TestSuiteWithQueue(t *testing.T) {
 
 // orderWorld is orders that are placed, paid, shipped and cancelled. Time goes faster by a
 // factor: Amazon leaves the last two minutes out of its list.
-func orderWorld(t *testing.T, s *seller, faster time.Duration) connectortest.PollWorld {
+func orderWorld(t *testing.T, s *seller, faster int) connectortest.PollWorld {
 	stocked(s)
 	var ids []string
 	version := func(id string) string {
@@ -95,7 +95,7 @@ func orderWorld(t *testing.T, s *seller, faster time.Duration) connectortest.Pol
 	}
 	return connectortest.PollWorld{
 		Subject: connectors.Orders,
-		Advance: func(d time.Duration) { s.clock.add(d * faster) },
+		Advance: func(d time.Duration) { s.clock.add(time.Duration(int(d) * faster)) },
 		Drift:   func(on bool) { s.SetFaults(simulator.Faults{PageDrift: on}) },
 		Change: func(n int) (string, string) {
 			if len(ids) > 0 && n%3 > 0 {

@@ -364,7 +364,7 @@ const extraDigits = 6
 
 // settle works out one item: what the goods cost, whether its tax lies within or on top, and
 // that the parts make the whole.
-func (t *translation) settle(i int, l *event.OrderLine, exponent int) (inclusive, any bool) {
+func (t *translation) settle(i int, l *event.OrderLine, exponent int) (inclusive, known bool) {
 	m := &t.items[i]
 	if !m.hasParts {
 		switch {

@@ -15,14 +15,16 @@ const channelMerchant = "DEFAULT"
 
 // listingParts is what is read of one listing.
 type listingParts struct {
-	sku, title, kind, brand, category string
-	status                            []string
-	asin                              string
-	updated                           int64
-	identifiers                       []*event.Identifier
-	price                             *event.Money
-	priceRank                         int
-	merchant, amazon                  bool
+	sku, title, brand, category string
+	status                      []string
+	asin                        string
+	updated                     int64
+	identifiers                 []*event.Identifier
+	price                       *event.Money
+	priceRank                   int
+	merchant, amazon            bool
+	// stored: it has a name in Amazon's warehouse.
+	stored bool
 	// shown is the merchant's quantity.
 	shown *int64
 }
@@ -111,6 +113,8 @@ func (t *translation) readListing() *listingParts {
 			r.Skip()
 		}
 	}
+	// Without any availability, a name in Amazon's warehouse says whose it is.
+	l.amazon = l.amazon || (l.stored && !l.merchant)
 	return l
 }
 
@@ -151,6 +155,9 @@ func (t *translation) marketSummary(l *listingParts, rank *int) {
 		case "status":
 			r.Once(&seen, 4)
 			t.each(func() { states = append(states, r.Text()) })
+		case "fnSku":
+			r.Once(&seen, 6)
+			l.stored = l.stored || r.Text() != ""
 		case "lastUpdatedDate":
 			r.Once(&seen, 5)
 			l.updated = max(l.updated, r.Instant())

@@ -76,7 +76,7 @@ func (s *Simulator) searchOrders(q url.Values) reply {
 		}
 	}
 	var found []*order
-	more := false
+	var more bool
 	if s.faults.PageDrift {
 		all := s.changed(from.Unix(), t.Before, q)
 		all = all[min(t.Offset, len(all)):]

@@ -22,7 +22,6 @@ type report struct {
 	asked    int
 	status   string
 	document []byte
-	lost     bool
 }
 
 // FailReports gives up every report that is being made.

@@ -221,11 +221,11 @@ func (s *Simulator) api(r *http.Request, body []byte) (answer reply, html bool) 
 	case r.Header.Get("X-Amz-Access-Token") == "":
 		return refusal(http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token"), false
 	case !known:
-		return refusal(http.StatusForbidden, "Unauthorized", "The access token you provided is revoked, malformed or invalid."), false
+		return refusal(http.StatusForbidden, unauthorised, "The access token you provided is revoked, malformed or invalid."), false
 	case !s.cfg.Now().Before(g.until):
-		return refusal(http.StatusForbidden, "Unauthorized", "The access token you provided has expired."), false
+		return refusal(http.StatusForbidden, unauthorised, "The access token you provided has expired."), false
 	case g.scope != at.scope:
-		return refusal(http.StatusForbidden, "Unauthorized", "Access to requested resource is denied."), false
+		return refusal(http.StatusForbidden, unauthorised, "Access to requested resource is denied."), false
 	}
 	if !s.take(at.op) {
 		s.stats.Throttled++
@@ -244,6 +244,9 @@ func (s *Simulator) api(r *http.Request, body []byte) (answer reply, html bool) 
 	answer.op = at.op
 	return answer, false
 }
+
+// unauthorised is how Amazon calls every refusal with 403.
+const unauthorised = "Unauthorized" //nolint:misspell // Amazon's spelling
 
 // find names the operation that a request is for; nil when there is none.
 func (s *Simulator) find(r *http.Request) *route {
