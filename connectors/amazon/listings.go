@@ -3,6 +3,7 @@ package amazon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -209,9 +210,10 @@ func (p *productPoller) Poll(ctx context.Context, req connectors.PollRequest, em
 			return res, fmt.Errorf("%w: the stored cursor %q cannot be read: delete it to begin from start", connectors.ErrPermanent, jsonread.Clip(string(req.Cursor)))
 		}
 	}
+	var broken error
 	counted := func(raw connectors.Raw) error {
-		if err := emit(raw); err != nil {
-			return err
+		if broken = emit(raw); broken != nil {
+			return broken
 		}
 		res.Objects++
 		return nil
@@ -228,8 +230,13 @@ func (p *productPoller) Poll(ctx context.Context, req connectors.PollRequest, em
 		state.Until = last
 	}
 	if !more {
-		if err := p.report(ctx, &state, counted); err != nil {
+		switch err := p.report(ctx, &state, counted); {
+		case err == nil:
+		case broken != nil, ctx.Err() != nil, errors.Is(err, connectors.ErrPermanent), errors.Is(err, connectors.ErrNeedsAuthorisation):
 			return res, fmt.Errorf("polling listings: %w", err)
+		default:
+			// What changed is not kept back because of what is read once a day.
+			p.deps.Log.Warn("the report of all listings has to wait", "err", err)
 		}
 	}
 	res.Cursor, err = json.Marshal(state)

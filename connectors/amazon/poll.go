@@ -86,14 +86,19 @@ func (p *orderPoller) Poll(ctx context.Context, req connectors.PollRequest, emit
 		if broken != nil {
 			return res, broken
 		}
-		// What was emitted counts, so that the messages of it are deleted; whatever is wrong comes
-		// up again in the poll that follows at once.
-		if err != nil && !more {
-			return res, fmt.Errorf("polling orders: %w", err)
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case more:
+			// What was emitted counts, so that the messages of it are deleted; whatever is wrong comes
+			// up again in the poll that follows at once.
 			p.deps.Log.Warn("some notifications stay in the queue for now", "err", err)
 			return state.result(res, true), nil
+		case !due || ctx.Err() != nil:
+			return res, fmt.Errorf("polling orders: %w", err)
+		default:
+			// The list of orders is there for exactly this. That the queue fails is the outcome of the
+			// polls between two readings of it.
+			p.deps.Log.Error("the queue of notifications fails: orders are found by searchOrders alone", "err", err)
 		}
 	}
 	if due {
@@ -179,9 +184,16 @@ func (p *orderPoller) handle(ctx context.Context, messages []message, emit func(
 		}
 		receipts = append(receipts, m.receipt)
 	}
+	away := 0
 	for _, id := range order {
 		raw, err := p.order(ctx, id, connectors.Urgent)
+		var passing *passingError
+		if away++; !errors.As(err, &passing) {
+			away = 0
+		}
 		switch {
+		case away >= maxAway:
+			return receipts, err // it is not the orders: all messages come again
 		case err == nil:
 			if err := emit(raw); err != nil {
 				return receipts, err
@@ -208,6 +220,9 @@ func (p *orderPoller) handle(ctx context.Context, messages []message, emit func(
 	}
 	return receipts, nil
 }
+
+// maxAway is how many orders in a row may fail before that is taken for an outage.
+const maxAway = 3
 
 // stops reports an error that concerns more than one order.
 func stops(ctx context.Context, err error) bool {

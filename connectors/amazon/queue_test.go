@@ -174,6 +174,23 @@ func TestAnOrderThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestAnOutageIsNotTriedOrderByOrder: after a few in a row it is given up, and all messages
+// stay.
+func TestAnOutageIsNotTriedOrderByOrder(t *testing.T) {
+	s, cursor := reconciled(t, simulator.Config{})
+	for range 9 {
+		s.place(t, "85123A", 1, true)
+	}
+	calls := 0
+	s.between = answering(s.Simulator, "/orders/", func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "away")
+	})
+	if _, _, err := s.once(cursor, nil); err == nil || calls != maxAway*maxReads || s.Pending() != 9 {
+		t.Errorf("%v, %d calls, %d messages left, want an error after %d orders and all messages", err, calls, s.Pending(), maxAway)
+	}
+}
+
 // TestMessagesOfAllKinds: quantities are facts themselves, another seller's is left where it
 // is, what nobody can read goes on record, what says nothing is deleted.
 func TestMessagesOfAllKinds(t *testing.T) {
@@ -244,7 +261,15 @@ func TestQueueErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("AMAZON_TEST_WRONG", "wrong-queue-secret")
 			s := open(t, simulator.Config{Faults: c.faults}, c.change)
-			_, _, err := s.once(nil, nil)
+			_, res, err := s.once(nil, nil)
+			if c.faults == (simulator.Faults{}) {
+				// The list of orders is read all the same; then, until it is due again, the queue's failure
+				// is the outcome.
+				if err != nil || res.Watermark.IsZero() {
+					t.Fatalf("the list of orders: %v, %s", err, res.Watermark)
+				}
+				_, _, err = s.once(res.Cursor, nil)
+			}
 			if err == nil || (c.want != nil && !errors.Is(err, c.want)) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}

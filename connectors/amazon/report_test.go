@@ -1,8 +1,10 @@
 package amazon
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +75,20 @@ func TestReport(t *testing.T) {
 				t.Errorf("a report that was given up was asked for again at once")
 			}
 		})
+	}
+}
+
+// TestAReportThatFailsHoldsNothingBack: what changed goes on; a refusal is told.
+func TestAReportThatFailsHoldsNothingBack(t *testing.T) {
+	for code, want := range map[int]string{500: "ok", 429: "ok", 403: "needs-authorisation", 400: "permanent"} {
+		s := open(t, simulator.Config{}, func(cfg *Config) { cfg.ReportEvery = 24 * time.Hour })
+		stocked(s)
+		s.clock.add(time.Minute)
+		s.between = answering(s.Simulator, "/reports/", func(w http.ResponseWriter, _ *http.Request) { fail(w, code, "X", "x") })
+		res, err := s.conn.Poll[connectors.Products].Poll(context.Background(), connectors.PollRequest{}, func(connectors.Raw) error { return nil })
+		if got := connectors.Class(err); got != want || (err == nil && res.Watermark.IsZero()) {
+			t.Errorf("%d: %s (%v), watermark %s, want %s", code, got, err, res.Watermark, want)
+		}
 	}
 }
 
