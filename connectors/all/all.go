@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
@@ -31,9 +32,15 @@ func List() ([]Info, error) {
 	}
 	shop := shopify.DefaultConfig()
 	shop.Shop, shop.ClientID, shop.ClientSecret = "example.myshopify.com", "example", "env:EXAMPLE"
+	seller := amazon.DefaultConfig()
+	seller.SellerID, seller.Region, seller.Marketplaces = "A1EXAMPLE000", amazon.RegionEurope, []string{"A1F83G8C2ARO7P"}
+	seller.ClientID, seller.ClientSecret, seller.RefreshToken = "example", "env:EXAMPLE", "env:EXAMPLE"
+	seller.QueueURL = "https://sqs.eu-west-1.amazonaws.com/123456789012/example"
+	seller.QueueAccessKeyID, seller.QueueSecretKey = "example", "env:EXAMPLE"
 	var infos []Info
 	for _, open := range []func() (*connectors.Connector, error){
 		func() (*connectors.Connector, error) { return shopify.New(shop, schemas.Production, deps) },
+		func() (*connectors.Connector, error) { return amazon.New(seller, schemas.Production, deps) },
 		func() (*connectors.Connector, error) {
 			return warehouse.New(warehouse.Config{Secret: "env:EXAMPLE"}, schemas.Production, deps)
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
@@ -40,6 +41,37 @@ func (c *connection) has(s connectors.Subject) bool {
 // https://shopify.dev/docs/api/usage/limits
 var quota = xredis.Quota{Capacity: 1000, PerSecond: 50}
 
+// quotas that are assumed of a platform's operations, each with a bucket of its own, by
+// connector; the fallback above is for all others.
+func quotas(connector string) map[string]xredis.Quota {
+	switch connector {
+	case amazon.Name:
+		return amazonQuotas
+	}
+	return nil
+}
+
+// amazonQuotas is what Amazon publishes of each operation, by seller and application.
+// https://developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits
+var amazonQuotas = map[string]xredis.Quota{
+	"searchOrders":                 {Capacity: 20, PerSecond: 0.0056},
+	"getOrder":                     {Capacity: 30, PerSecond: 0.5},
+	"confirmShipment":              {Capacity: 10, PerSecond: 2},
+	"searchListingsItems":          {Capacity: 5, PerSecond: 5},
+	"getListingsItem":              {Capacity: 5, PerSecond: 5},
+	"patchListingsItem":            {Capacity: 5, PerSecond: 5},
+	"createReport":                 {Capacity: 15, PerSecond: 0.0167},
+	"getReport":                    {Capacity: 15, PerSecond: 2},
+	"getReportDocument":            {Capacity: 15, PerSecond: 0.0167},
+	"getInventorySummaries":        {Capacity: 2, PerSecond: 2},
+	"getMarketplaceParticipations": {Capacity: 15, PerSecond: 0.016},
+	"getDestinations":              {Capacity: 5, PerSecond: 1},
+	"createDestination":            {Capacity: 5, PerSecond: 1},
+	"getSubscription":              {Capacity: 5, PerSecond: 1},
+	"createSubscription":           {Capacity: 5, PerSecond: 1},
+	"deleteSubscriptionById":       {Capacity: 5, PerSecond: 1},
+}
+
 // openConnections opens what the configuration names. Nobody is called.
 func (a *App) openConnections() error {
 	tokens, err := a.tokens()
@@ -49,7 +81,7 @@ func (a *App) openConnections() error {
 	bucket := xredis.NewBucket(a.Redis, a.Scope.Key(""))
 	for _, name := range a.Config.Names() {
 		cfg := a.Config.Connections[name]
-		limiter, err := push.NewLimiter(bucket, name, quota, nil, a.Log)
+		limiter, err := push.NewLimiter(bucket, name, quota, quotas(cfg.Connector), a.Log)
 		if err != nil {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}
@@ -64,6 +96,8 @@ func (a *App) openConnections() error {
 		switch cfg.Connector {
 		case shopify.Name:
 			c, err = shopify.New(*cfg.Shopify, a.Config.Environment, deps)
+		case amazon.Name:
+			c, err = amazon.New(*cfg.Amazon, a.Config.Environment, deps)
 		case ecb.Name:
 			c, err = ecb.New(*cfg.ECB, deps)
 		case warehouse.Name:

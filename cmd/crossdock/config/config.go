@@ -21,6 +21,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
@@ -256,6 +257,7 @@ type Connection struct {
 	AllowHTTP bool                 `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
 
 	Shopify   *shopify.Config   `yaml:"shopify" doc:"Settings of the connector shopify."`
+	Amazon    *amazon.Config    `yaml:"amazon" doc:"Settings of the connector amazon."`
 	ECB       *ecb.Config       `yaml:"ecb" doc:"Settings of the connector ecb."`
 	Warehouse *warehouse.Config `yaml:"warehouse" doc:"Settings of the connector warehouse."`
 }
@@ -271,6 +273,10 @@ func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
 	if found.Shopify != nil {
 		d := shopify.DefaultConfig()
 		found.Shopify = &d
+	}
+	if found.Amazon != nil {
+		d := amazon.DefaultConfig()
+		found.Amazon = &d
 	}
 	if found.Warehouse != nil {
 		d := warehouse.DefaultConfig()
@@ -534,6 +540,7 @@ func (c *Config) connection(name string) error {
 	}
 	sections := []section{
 		{"shopify", n.Shopify != nil, func() error { return n.Shopify.Validate(c.Environment) }},
+		{"amazon", n.Amazon != nil, func() error { return n.Amazon.Validate(c.Environment) }},
 		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
 		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
 	}
