@@ -120,6 +120,48 @@ func (k *checker) markets(ctx context.Context) (results []connectors.CheckResult
 // https://developer-docs.amazon.com/sp-api/docs/set-up-notifications-with-amazon-sqs
 const notificationsPrincipal = "437568002678"
 
+// policyProblem says what is wrong with a queue's policy; "" when Amazon may write into the
+// queue and not everybody may.
+func policyProblem(text string) string {
+	var policy struct {
+		Statement json.RawMessage `json:"Statement"`
+	}
+	type statement struct {
+		Effect    string          `json:"Effect"`
+		Principal json.RawMessage `json:"Principal"`
+		Action    json.RawMessage `json:"Action"`
+		Condition json.RawMessage `json:"Condition"`
+	}
+	var all []statement
+	if err := json.Unmarshal([]byte(text), &policy); err != nil {
+		return "the queue has no policy that can be read"
+	}
+	if json.Unmarshal(policy.Statement, &all) != nil {
+		var only statement // one statement may stand without a list
+		if err := json.Unmarshal(policy.Statement, &only); err != nil {
+			return "the queue's policy has no statements that can be read"
+		}
+		all = []statement{only}
+	}
+	amazon := false
+	for _, s := range all {
+		action := strings.ToLower(string(s.Action))
+		if s.Effect != "Allow" || !(strings.Contains(action, "sqs:sendmessage") || strings.Contains(action, `"sqs:*"`) || strings.Contains(action, `"*"`)) {
+			continue
+		}
+		switch principal := string(s.Principal); {
+		case strings.Contains(principal, notificationsPrincipal):
+			amazon = true
+		case strings.Contains(principal, `"*"`) && len(s.Condition) == 0:
+			return "everybody may write into the queue, and notifications are not signed"
+		}
+	}
+	if !amazon {
+		return "Amazon may not write into the queue"
+	}
+	return ""
+}
+
 // shortRetention is when a queue forgets too soon for a long weekend.
 const shortRetention = 4 * 24 * time.Hour
 
@@ -131,10 +173,13 @@ func (k *checker) inbox(ctx context.Context) (results []connectors.CheckResult) 
 		results = append(results, connectors.CheckResult{Subject: subject, Detail: err.Error(),
 			Advice: "check queue_url and the AWS access key: it needs sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on this queue"})
 	} else {
-		policy := attributes["Policy"]
+		problem := policyProblem(attributes["Policy"])
+		detail := attributes["ApproximateNumberOfMessages"] + " notifications wait"
+		if problem != "" {
+			detail = problem
+		}
 		results = append(results, connectors.CheckResult{
-			Subject: subject, OK: strings.Contains(policy, notificationsPrincipal) && strings.Contains(policy, "SendMessage"),
-			Detail: attributes["ApproximateNumberOfMessages"] + " notifications wait",
+			Subject: subject, OK: problem == "", Detail: detail,
 			Advice: "let the principal " + notificationsPrincipal + " do sqs:SendMessage and sqs:GetQueueAttributes in the queue's policy, and nobody else: notifications are not signed",
 		})
 		seconds, err := strconv.ParseInt(attributes["MessageRetentionPeriod"], 10, 64)

@@ -65,6 +65,35 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestPolicy: Amazon may write into the queue, and not everybody.
+func TestPolicy(t *testing.T) {
+	allow := func(principal, action, more string) string {
+		return `{"Effect":"Allow","Principal":` + principal + `,"Action":` + action + `,"Resource":"x"` + more + `}`
+	}
+	amazon := allow(`{"AWS":"arn:aws:iam::437568002678:root"}`, `["SQS:SendMessage","SQS:GetQueueAttributes"]`, "")
+	for _, c := range []struct{ name, statement, want string }{
+		{"Amazon", `[` + amazon + `]`, ""},
+		{"one statement without a list", amazon, ""},
+		{"Amazon and we", `[` + amazon + `,` + allow(`{"AWS":"arn:aws:iam::111122223333:root"}`, `"sqs:*"`, "") + `]`, ""},
+		{"everybody may read", `[` + amazon + `,` + allow(`"*"`, `"sqs:GetQueueUrl"`, "") + `]`, ""},
+		{"everybody may write", `[` + amazon + `,` + allow(`"*"`, `"sqs:SendMessage"`, "") + `]`, "everybody"},
+		{"every account may do everything", `[` + amazon + `,` + allow(`{"AWS":"*"}`, `"*"`, "") + `]`, "everybody"},
+		{"everybody on a condition", `[` + amazon + `,` + allow(`"*"`, `"sqs:*"`, `,"Condition":{"ArnEquals":{"aws:SourceArn":"y"}}`) + `]`, ""},
+		{"Amazon is denied", `[` + strings.Replace(amazon, "Allow", "Deny", 1) + `]`, "Amazon may not"},
+		{"Amazon may only read", `[` + strings.Replace(amazon, "SQS:SendMessage", "SQS:ReceiveMessage", 1) + `]`, "Amazon may not"},
+		{"nothing", `[]`, "Amazon may not"},
+		{"no statements", `7`, "no statements"},
+	} {
+		got := policyProblem(`{"Version":"2012-10-17","Statement":` + c.statement + `}`)
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	if policyProblem("") == "" {
+		t.Error("a queue without a policy is right")
+	}
+}
+
 // TestCheckChangesNothing: it writes nowhere, and takes no message.
 func TestCheckChangesNothing(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)

@@ -36,7 +36,7 @@ func everything(t *testing.T, c *contract) map[string]bool {
 	s.place(t, "MUG/red 1", 1, false)
 	partly := s.place(t, "MUG/red 1", 3, true)
 	o, _ := s.Order(partly)
-	if err := s.RemoveUnits(partly, o.Lines[0].ID, 1); err != nil {
+	if err := s.RemoveUnits(partly, o.Lines[0].ID, 1, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Fulfil(partly, simulator.FulfilSpec{Lines: []simulator.FulfilLineSpec{{Line: o.Lines[0].ID, Quantity: 1}}}); err != nil {
@@ -46,7 +46,7 @@ func everything(t *testing.T, c *contract) map[string]bool {
 	if err := s.RequestCancel(gone, "changed mind"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Cancel(gone, "BuyerCanceled", true); err != nil {
+	if err := s.Cancel(gone, "BuyerCanceled", true, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.PlaceOrder(simulator.OrderSpec{

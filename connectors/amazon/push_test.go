@@ -259,7 +259,7 @@ func TestFulfilment(t *testing.T) {
 		t.Errorf("after the rest: %+v", o)
 	}
 	byAmazon, unpaid, gone := s.place(t, "MUG-FBA", 1, true), s.place(t, "85123A", 1, false), s.place(t, "85123A", 1, true)
-	if err := s.Cancel(gone, "", true); err != nil {
+	if err := s.Cancel(gone, "", true, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -107,9 +107,9 @@ func orderWorld(t *testing.T, s *seller, faster int) connectortest.PollWorld {
 				case o.Status == "PENDING":
 					err = s.Pay(id)
 				case n%5 == 0 && o.Status == "UNSHIPPED":
-					err = s.Cancel(id, "NoInventory", true)
+					err = s.Cancel(id, "NoInventory", true, time.Time{})
 				case n%2 == 0 && o.Status == "UNSHIPPED" && l.Quantity-l.Removed > 1:
-					err = s.RemoveUnits(id, l.ID, 1)
+					err = s.RemoveUnits(id, l.ID, 1, time.Time{})
 				case o.Status == "UNSHIPPED":
 					err = s.Fulfil(id, simulator.FulfilSpec{})
 				default:

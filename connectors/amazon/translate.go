@@ -93,13 +93,13 @@ type translation struct {
 	items    []itemMoney
 }
 
-// amount reads {"amount", "currencyCode"}; told is false for null.
-func (t *translation) amount() (minor int64, told bool) {
+// figure reads {"amount", "currencyCode"} of the order's currency; told is false for null.
+func (t *translation) figure() (text string, told bool) {
 	r := t.r
 	var seen jsonread.Members
-	var text, currency string
+	var currency string
 	if !r.Object() {
-		return 0, false
+		return "", false
 	}
 	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
@@ -113,56 +113,37 @@ func (t *translation) amount() (minor int64, told bool) {
 			r.Skip()
 		}
 	}
-	if r.Err() != nil {
-		return 0, false
-	}
 	if t.currency == "" {
 		t.currency = strings.ToUpper(currency)
 	}
-	if !strings.EqualFold(currency, t.currency) {
+	if r.Err() == nil && !strings.EqualFold(currency, t.currency) {
 		r.Fail("an amount in %q on an order in %q", jsonread.Clip(currency), jsonread.Clip(t.currency))
+	}
+	return text, r.Err() == nil
+}
+
+// amount is a figure in the currency's smallest units.
+func (t *translation) amount() (minor int64, told bool) {
+	text, told := t.figure()
+	if !told {
 		return 0, false
 	}
 	minor, err := money.Parse(provider, t.currency, text)
 	if err != nil {
-		r.Fail("%v", err)
+		t.r.Fail("%v", err)
 	}
 	return minor, true
 }
 
-// price reads the same, exactly as it is written, beside its minor units.
-func (t *translation) price() (exact *event.Decimal) {
-	r := t.r
-	var seen jsonread.Members
-	var text, currency string
-	if !r.Object() {
-		return nil
-	}
-	for key, ok := r.Next(); ok; key, ok = r.Next() {
-		switch key {
-		case "amount":
-			r.Once(&seen, 0)
-			text = r.Number()
-		case "currencyCode":
-			r.Once(&seen, 1)
-			currency = r.Text()
-		default:
-			r.Skip()
-		}
-	}
-	if r.Err() != nil {
-		return nil
-	}
-	if t.currency == "" {
-		t.currency = strings.ToUpper(currency)
-	}
-	if !strings.EqualFold(currency, t.currency) {
-		r.Fail("a price in %q on an order in %q", jsonread.Clip(currency), jsonread.Clip(t.currency))
+// price is a figure exactly as it is written; nil for null.
+func (t *translation) price() *event.Decimal {
+	text, told := t.figure()
+	if !told {
 		return nil
 	}
 	d, err := money.ParseDecimal(text)
 	if err != nil {
-		r.Fail("%v", err)
+		t.r.Fail("%v", err)
 	}
 	return d
 }

@@ -213,8 +213,9 @@ func (s *Simulator) RequestCancel(id, reason string) error {
 	})
 }
 
-// RemoveUnits cancels units of a line before they were shipped.
-func (s *Simulator) RemoveUnits(id, lineID string, units int64) error {
+// RemoveUnits cancels units of a line before they were shipped. Amazon tells no time of it, so
+// that the one given is not used, here and in Cancel.
+func (s *Simulator) RemoveUnits(id, lineID string, units int64, _ time.Time) error {
 	return s.change(id, "taking units out of", "OrderStatusChange", func(o *order) error {
 		l := o.line(lineID)
 		if l == nil || units < 1 || units > l.quantity-l.fulfilled-l.removed {
@@ -227,7 +228,7 @@ func (s *Simulator) RemoveUnits(id, lineID string, units int64) error {
 }
 
 // Cancel cancels an order; what was not shipped goes back to the shelf with restock.
-func (s *Simulator) Cancel(id, reason string, restock bool) error {
+func (s *Simulator) Cancel(id, reason string, restock bool, _ time.Time) error {
 	return s.change(id, "cancelling", "OrderStatusChange", func(o *order) error {
 		for _, l := range o.lines {
 			if l.fulfilled > 0 {
@@ -252,7 +253,10 @@ func (s *Simulator) Cancel(id, reason string, restock bool) error {
 }
 
 // FulfilSpec says which units are shipped; no lines = everything that is left.
-type FulfilSpec struct{ Lines []FulfilLineSpec }
+type FulfilSpec struct {
+	At    time.Time
+	Lines []FulfilLineSpec
+}
 
 // FulfilLineSpec is units of one line.
 type FulfilLineSpec struct {
@@ -264,6 +268,9 @@ type FulfilLineSpec struct {
 func (s *Simulator) Fulfil(id string, spec FulfilSpec) error {
 	return s.change(id, "shipping", "OrderStatusChange", func(o *order) error {
 		p := pack{reference: fmt.Sprint(len(o.packages) + 1), carrier: "Royal Mail", tracking: fmt.Sprintf("SIM%08d", s.number), shipped: stamp(s.now()), lines: map[string]int64{}}
+		if !spec.At.IsZero() {
+			p.shipped = stamp(spec.At.Unix())
+		}
 		for _, l := range spec.Lines {
 			p.lines[l.Line] += l.Quantity
 			p.order = append(p.order, l.Line)

@@ -178,7 +178,7 @@ func TestStock(t *testing.T) {
 	if a.Available("M") != 7 || a.Available("F") != 3 {
 		t.Errorf("after two orders: %d and %d, want 7 and 3", a.Available("M"), a.Available("F"))
 	}
-	if err := a.Cancel(id, "", true); err != nil || a.Available("M") != 10 {
+	if err := a.Cancel(id, "", true, time.Time{}); err != nil || a.Available("M") != 10 {
 		t.Errorf("after a cancellation: %v, %d, want 10", err, a.Available("M"))
 	}
 	patch := func(sku, channel string, quantity int) map[string]any {
@@ -228,7 +228,7 @@ func TestOrdersGoTheirWay(t *testing.T) {
 		do   func() error
 		want string
 	}{
-		{"one unit is taken out", func() error { return a.RemoveUnits(id, line, 1) }, "UNSHIPPED 0 1"},
+		{"one unit is taken out", func() error { return a.RemoveUnits(id, line, 1, time.Time{}) }, "UNSHIPPED 0 1"},
 		{"one is shipped", func() error { return a.Fulfil(id, FulfilSpec{Lines: []FulfilLineSpec{{line, 1}}}) }, "PARTIALLY_SHIPPED 1 1"},
 		{"the rest is shipped", func() error { return a.Fulfil(id, FulfilSpec{}) }, "SHIPPED 2 1"},
 	} {
@@ -242,8 +242,8 @@ func TestOrdersGoTheirWay(t *testing.T) {
 	}
 	for name, do := range map[string]func() error{
 		"shipped twice":   func() error { return a.Fulfil(id, FulfilSpec{}) },
-		"cancelled late":  func() error { return a.Cancel(id, "", true) },
-		"taken out late":  func() error { return a.RemoveUnits(id, line, 1) },
+		"cancelled late":  func() error { return a.Cancel(id, "", true, time.Time{}) },
+		"taken out late":  func() error { return a.RemoveUnits(id, line, 1, time.Time{}) },
 		"paid twice":      func() error { return a.Pay(id) },
 		"another order":   func() error { return a.Pay("none") },
 		"another listing": func() error { return a.SetStock("none", 1) },
