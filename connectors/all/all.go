@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
@@ -39,11 +40,17 @@ func List() ([]Info, error) {
 	mage.BaseURL, mage.Currency = "https://shop.example.com", "EUR"
 	mage.ConsumerKey, mage.ConsumerSecret = "env:EXAMPLE", "env:EXAMPLE"
 	mage.AccessToken, mage.AccessTokenSecret = "env:EXAMPLE", "env:EXAMPLE"
+	sp := amazon.DefaultConfig()
+	sp.SellerID, sp.Region, sp.Marketplaces = "A1EXAMPLE000", amazon.RegionEurope, []string{"A1F83G8C2ARO7P"}
+	sp.ClientID, sp.ClientSecret, sp.RefreshToken = "example", "env:EXAMPLE", "env:EXAMPLE"
+	sp.QueueURL = "https://sqs.eu-west-1.amazonaws.com/123456789012/example"
+	sp.QueueAccessKeyID, sp.QueueSecretKey = "example", "env:EXAMPLE"
 	var infos []Info
 	for _, open := range []func() (*connectors.Connector, error){
 		func() (*connectors.Connector, error) { return shopify.New(shop, schemas.Production, deps) },
 		func() (*connectors.Connector, error) { return woocommerce.New(woo, schemas.Production, deps) },
 		func() (*connectors.Connector, error) { return magento.New(mage, schemas.Production, deps) },
+		func() (*connectors.Connector, error) { return amazon.New(sp, schemas.Production, deps) },
 		func() (*connectors.Connector, error) {
 			return warehouse.New(warehouse.Config{Secret: "env:EXAMPLE"}, schemas.Production, deps)
 		},

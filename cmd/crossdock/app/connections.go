@@ -8,6 +8,7 @@ import (
 
 	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
@@ -71,6 +72,8 @@ func (a *App) openConnections() error {
 			c, err = woocommerce.New(*cfg.WooCommerce, a.Config.Environment, deps)
 		case magento.Name:
 			c, err = magento.New(*cfg.Magento, a.Config.Environment, deps)
+		case amazon.Name:
+			c, err = amazon.New(*cfg.Amazon, a.Config.Environment, deps)
 		case ecb.Name:
 			c, err = ecb.New(*cfg.ECB, deps)
 		case warehouse.Name:

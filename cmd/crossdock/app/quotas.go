@@ -1,6 +1,7 @@
 package app
 
 import (
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/woocommerce"
 	xredis "github.com/helloword/crossdock/internal/redis"
@@ -17,7 +18,32 @@ func quotas(connector string) (other xredis.Quota, named map[string]xredis.Quota
 	case magento.Name:
 		// None is published, either: a few calls at once, as a person at the admin makes them.
 		return xredis.Quota{Capacity: 40, PerSecond: 20}, nil
+	case amazon.Name:
+		return quota, amazonQuotas()
 	default:
 		return quota, nil
+	}
+}
+
+// amazonQuotas is what Amazon publishes of each operation, by seller and application.
+// https://developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits
+func amazonQuotas() map[string]xredis.Quota {
+	return map[string]xredis.Quota{
+		"searchOrders":                 {Capacity: 20, PerSecond: 0.0056},
+		"getOrder":                     {Capacity: 30, PerSecond: 0.5},
+		"confirmShipment":              {Capacity: 10, PerSecond: 2},
+		"searchListingsItems":          {Capacity: 5, PerSecond: 5},
+		"getListingsItem":              {Capacity: 5, PerSecond: 5},
+		"patchListingsItem":            {Capacity: 5, PerSecond: 5},
+		"createReport":                 {Capacity: 15, PerSecond: 0.0167},
+		"getReport":                    {Capacity: 15, PerSecond: 2},
+		"getReportDocument":            {Capacity: 15, PerSecond: 0.0167},
+		"getInventorySummaries":        {Capacity: 2, PerSecond: 2},
+		"getMarketplaceParticipations": {Capacity: 15, PerSecond: 0.016},
+		"getDestinations":              {Capacity: 5, PerSecond: 1},
+		"createDestination":            {Capacity: 5, PerSecond: 1},
+		"getSubscription":              {Capacity: 5, PerSecond: 1},
+		"createSubscription":           {Capacity: 5, PerSecond: 1},
+		"deleteSubscriptionById":       {Capacity: 5, PerSecond: 1},
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
@@ -260,6 +261,7 @@ type Connection struct {
 	Shopify     *shopify.Config     `yaml:"shopify" doc:"Settings of the connector shopify."`
 	WooCommerce *woocommerce.Config `yaml:"woocommerce" doc:"Settings of the connector woocommerce."`
 	Magento     *magento.Config     `yaml:"magento" doc:"Settings of the connector magento."`
+	Amazon      *amazon.Config      `yaml:"amazon" doc:"Settings of the connector amazon."`
 	ECB         *ecb.Config         `yaml:"ecb" doc:"Settings of the connector ecb."`
 	Warehouse   *warehouse.Config   `yaml:"warehouse" doc:"Settings of the connector warehouse."`
 }
@@ -283,6 +285,10 @@ func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
 	if found.Magento != nil {
 		d := magento.DefaultConfig()
 		found.Magento = &d
+	}
+	if found.Amazon != nil {
+		d := amazon.DefaultConfig()
+		found.Amazon = &d
 	}
 	if found.Warehouse != nil {
 		d := warehouse.DefaultConfig()
@@ -548,6 +554,7 @@ func (c *Config) connection(name string) error {
 		{"shopify", n.Shopify != nil, func() error { return n.Shopify.Validate(c.Environment) }},
 		{"woocommerce", n.WooCommerce != nil, func() error { return n.WooCommerce.Validate(c.Environment) }},
 		{"magento", n.Magento != nil, func() error { return n.Magento.Validate(c.Environment) }},
+		{"amazon", n.Amazon != nil, func() error { return n.Amazon.Validate(c.Environment) }},
 		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
 		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
 	}
