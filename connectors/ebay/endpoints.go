@@ -1,0 +1,112 @@
+package ebay
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/helloword/crossdock/connectors"
+)
+
+// Every call that this connector can make stands here once: a test sends each of them and
+// checks it against eBay's own contract, and fails for one that it does not know.
+
+// endpoint is one call of one API.
+type endpoint struct {
+	method string
+	// base is the API's base path; path is below it, with {names} to be filled in.
+	base, path string
+	// bucket is the operation whose quota the call uses up: eBay counts by API.
+	// https://developer.ebay.com/develop/get-started/api-call-limits
+	bucket string
+	// api is how the Analytics API names that quota.
+	api string
+	as  actor
+	// signed: the call carries a digital signature when there is a key for it.
+	signed bool
+}
+
+const (
+	baseFulfillment  = "/sell/fulfillment/v1"
+	baseInventory    = "/sell/inventory/v1"
+	baseNotification = "/commerce/notification/v1"
+	baseAnalytics    = "/developer/analytics/v1_beta"
+)
+
+// Operations of the limiter.
+const (
+	bucketFulfillment  = "fulfillment"
+	bucketInventory    = "inventory"
+	bucketNotification = "notification"
+	bucketAnalytics    = "analytics"
+)
+
+var (
+	callOrders      = endpoint{http.MethodGet, baseFulfillment, "/order", bucketFulfillment, "fulfillment", asUser, false}
+	callOrder       = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}", bucketFulfillment, "fulfillment", asUser, false}
+	callShipments   = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}/shipping_fulfillment", bucketFulfillment, "fulfillment", asUser, false}
+	callItems       = endpoint{http.MethodGet, baseInventory, "/inventory_item", bucketInventory, "inventory", asUser, false}
+	callItemsOf     = endpoint{http.MethodPost, baseInventory, "/bulk_get_inventory_item", bucketInventory, "inventory", asUser, false}
+	callOffers      = endpoint{http.MethodGet, baseInventory, "/offer", bucketInventory, "inventory", asUser, false}
+	callUpdate      = endpoint{http.MethodPost, baseInventory, "/bulk_update_price_quantity", bucketInventory, "inventory", asUser, false}
+	callKey         = endpoint{http.MethodGet, baseNotification, "/public_key/{public_key_id}", bucketNotification, "notification", asApplication, false}
+	callConfig      = endpoint{http.MethodGet, baseNotification, "/config", bucketNotification, "notification", asApplication, false}
+	callSetConfig   = endpoint{http.MethodPut, baseNotification, "/config", bucketNotification, "notification", asApplication, false}
+	callPlaces      = endpoint{http.MethodGet, baseNotification, "/destination", bucketNotification, "notification", asApplication, false}
+	callAddPlace    = endpoint{http.MethodPost, baseNotification, "/destination", bucketNotification, "notification", asApplication, false}
+	callSetPlace    = endpoint{http.MethodPut, baseNotification, "/destination/{destination_id}", bucketNotification, "notification", asApplication, false}
+	callTopics      = endpoint{http.MethodGet, baseNotification, "/subscription", bucketNotification, "notification", asApplication, false}
+	callSubscribe   = endpoint{http.MethodPost, baseNotification, "/subscription", bucketNotification, "notification", asApplication, false}
+	callResubscribe = endpoint{http.MethodPut, baseNotification, "/subscription/{subscription_id}", bucketNotification, "notification", asApplication, false}
+	callEnable      = endpoint{http.MethodPost, baseNotification, "/subscription/{subscription_id}/enable", bucketNotification, "notification", asApplication, false}
+	callLimits      = endpoint{http.MethodGet, baseAnalytics, "/rate_limit/", bucketAnalytics, "analytics", asApplication, false}
+	callUserLimits  = endpoint{http.MethodGet, baseAnalytics, "/user_rate_limit/", bucketAnalytics, "analytics", asUser, false}
+)
+
+// endpoints is all of them.
+func endpoints() []endpoint {
+	return []endpoint{
+		callOrders, callOrder, callShipments, callItems, callItemsOf, callOffers, callUpdate,
+		callKey, callConfig, callSetConfig, callPlaces, callAddPlace, callSetPlace,
+		callTopics, callSubscribe, callResubscribe, callEnable, callLimits, callUserLimits,
+	}
+}
+
+func (e endpoint) name() string { return e.method + " " + e.base + e.path }
+
+// reads: asking twice harms nobody.
+func (e endpoint) reads() bool { return e.method == http.MethodGet || e == callItemsOf }
+
+// request is one call to be made.
+type request struct {
+	endpoint
+	// ids fill the path's names, in their order.
+	ids   []string
+	query url.Values
+	// body is sent as JSON; nil = none.
+	body any
+	// as overrides the endpoint's actor.
+	as       actor
+	priority connectors.Priority
+}
+
+func (r request) actor() actor {
+	if r.as != "" {
+		return r.as
+	}
+	return r.endpoint.as
+}
+
+// target is path and query. Ids are escaped: an id is data, and cannot name another path.
+func (r request) target() string {
+	path, ids := r.base+r.path, r.ids
+	for len(ids) > 0 {
+		from, to := strings.IndexByte(path, '{'), strings.IndexByte(path, '}')
+		path = path[:from] + url.PathEscape(ids[0]) + path[to+1:]
+		ids = ids[1:]
+	}
+	if len(r.query) > 0 {
+		path += "?" + strings.ReplaceAll(r.query.Encode(), "+", "%20")
+	}
+	return path
+}
