@@ -59,7 +59,7 @@ func (s *Simulator) Subscriptions() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.subs {
-		if p := s.place(b.place); b.status == "ENABLED" && p != nil && p.status == "ENABLED" {
+		if p := s.placeOf(b.place); b.status == "ENABLED" && p != nil && p.status == "ENABLED" {
 			n++
 		}
 	}
@@ -175,7 +175,7 @@ func (s *Simulator) challenge(ctx context.Context, p place, code string) bool {
 	return out.Response == hex.EncodeToString(sum[:]) && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json")
 }
 
-func (s *Simulator) place(id string) *place {
+func (s *Simulator) placeOf(id string) *place {
 	for _, p := range s.places {
 		if p.id == id {
 			return p
@@ -185,7 +185,7 @@ func (s *Simulator) place(id string) *place {
 }
 
 func (s *Simulator) putPlace(r *http.Request, body []byte) reply {
-	p, in := s.place(r.PathValue("id")), place{}
+	p := s.placeOf(r.PathValue("id"))
 	in, ok := readPlace(body)
 	switch {
 	case p == nil:
@@ -235,7 +235,7 @@ type subRequest struct {
 
 func (s *Simulator) postSub(r *http.Request, body []byte) reply {
 	var in subRequest
-	if json.Unmarshal(body, &in) != nil || in.Topic == "" || s.place(in.Place) == nil {
+	if json.Unmarshal(body, &in) != nil || in.Topic == "" || s.placeOf(in.Place) == nil {
 		return problem(http.StatusBadRequest, 195003, "REQUEST", "Invalid subscription.")
 	}
 	if s.email == "" {
@@ -269,7 +269,7 @@ func (s *Simulator) putSub(r *http.Request, body []byte) reply {
 	if b == nil {
 		return problem(http.StatusNotFound, 195004, "REQUEST", "The subscription was not found.")
 	}
-	if json.Unmarshal(body, &in) != nil || in.Topic != "" || s.place(in.Place) == nil {
+	if json.Unmarshal(body, &in) != nil || in.Topic != "" || s.placeOf(in.Place) == nil {
 		return problem(http.StatusBadRequest, 195003, "REQUEST", "Invalid subscription.")
 	}
 	// The status is changed by enable and disable alone: here it may only stay.
@@ -343,7 +343,7 @@ func (s *Simulator) post(mail []*delivery, topic string, data object) []*deliver
 		return now.Add(time.Duration(s.rng.Int64N(int64(most))) + 1)
 	}
 	for _, b := range s.subs {
-		p := s.place(b.place)
+		p := s.placeOf(b.place)
 		if b.topic != topic || b.status != "ENABLED" || p == nil || p.status != "ENABLED" {
 			continue
 		}

@@ -40,7 +40,7 @@ type Simulator struct {
 	day      string
 	email    string
 	places   []*place
-	subs     []*subscription
+	subs     []*sub
 	messages int64
 
 	mail *mailroom
