@@ -56,6 +56,9 @@ var load = func() func(base, path string) (*contract, error) {
 		if err != nil {
 			return nil, err
 		}
+		if d := doc.Components.Schemas["Destination"]; d != nil && waived()[waivedDelivery] != "" {
+			d.Value.Properties["deliveryConfig"] = doc.Components.Schemas["DeliveryConfig"]
+		}
 		doc.Servers = openapi3.Servers{{URL: base}}
 		router, err := legacy.NewRouter(doc, openapi3.DisableExamplesValidation(), openapi3.DisableSchemaPatternValidation(), openapi3.DisableSchemaDefaultsValidation())
 		if err != nil {
@@ -67,10 +70,14 @@ var load = func() func(base, path string) (*contract, error) {
 	}
 }()
 
+// waivedDelivery is a member of an answer whose contract is put right; see waived.
+const waivedDelivery = "Destination.deliveryConfig"
+
 // waived is what is not held against eBay's contract, with the reason.
 func waived() map[string]string {
 	return map[string]string{
 		"POST /identity/v1/oauth2/token": "eBay publishes no contract of its token endpoint; checked by hand against oauth-refresh-token-request.html",
+		waivedDelivery:                   "a string by the contract of answers, an object by the contract of requests and by the documentation's examples; the reader takes both",
 	}
 }
 

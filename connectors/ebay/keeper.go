@@ -2,6 +2,7 @@ package ebay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +19,20 @@ type keeper struct{ *client }
 type deliveryConfig struct {
 	Endpoint          string `json:"endpoint,omitempty"`
 	VerificationToken string `json:"verificationToken,omitempty"`
+}
+
+// UnmarshalJSON reads an object, or an object inside of a string: eBay's contract says of
+// answers that it is a string, the documentation's examples show an object.
+func (d *deliveryConfig) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		b = []byte(text)
+	}
+	type plain deliveryConfig
+	if err := json.Unmarshal(b, (*plain)(d)); err != nil {
+		*d = deliveryConfig{} // a text that says nothing to us: not ours
+	}
+	return nil
 }
 
 type destination struct {
@@ -119,7 +134,7 @@ func (k *keeper) ensureDestination(ctx context.Context, want *url.URL, token str
 	body := destination{Name: "crossdock " + k.deps.Account, Status: enabled, Config: deliveryConfig{want.String(), token}}
 	old := ""
 	for _, d := range have {
-		if d.Config.Endpoint == want.String() && d.Status == enabled && d.Config.VerificationToken == token {
+		if d.Config.Endpoint == want.String() && d.Status == enabled && (d.Config.VerificationToken == token || d.Config.VerificationToken == "") {
 			return d.ID, nil
 		}
 		if u, err := url.Parse(d.Config.Endpoint); err == nil && u.Path == want.Path {
