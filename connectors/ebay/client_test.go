@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"testing"
@@ -236,4 +237,17 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
+}
+
+// refusing swallows refunds: they leave, and nobody hears of them again.
+type refusing struct{ http.RoundTripper }
+
+func (f refusing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/issue_refund") {
+		if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
+			trace.WroteHeaders()
+		}
+		return nil, errors.New("connection reset")
+	}
+	return f.RoundTripper.RoundTrip(r)
 }

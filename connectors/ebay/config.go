@@ -139,7 +139,7 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		return nil, fmt.Errorf("ebay connection %q: account, HTTP client, logger, clock, token store and limiter must be handed in", deps.Account)
 	}
 	api := newClient(cfg, deps)
-	book := newOfferBook(api)
+	book, count := newOfferBook(api), newRevisions()
 	c := &connectors.Connector{
 		Name:    provider,
 		Kind:    connectors.Channel,
@@ -152,7 +152,11 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		},
 		Translate: &translator{},
 		Webhooks:  &keeper{api},
-		Stock:     &pusher{client: api, book: book, revisions: newRevisions()},
+		Stock:     &pusher{client: api, book: book, revisions: count},
+		Price:     &pricer{client: api, book: book, revisions: count},
+
+		Fulfilment: &fulfiller{api},
+		Refund:     &refunder{api},
 	}
 	if cfg.Endpoint != "" {
 		c.Challenge = &challenger{cfg}

@@ -45,6 +45,8 @@ var (
 	callOrders      = endpoint{http.MethodGet, baseFulfillment, "/order", bucketFulfillment, "fulfillment", asUser, false}
 	callOrder       = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}", bucketFulfillment, "fulfillment", asUser, false}
 	callShipments   = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}/shipping_fulfillment", bucketFulfillment, "fulfillment", asUser, false}
+	callShip        = endpoint{http.MethodPost, baseFulfillment, "/order/{orderId}/shipping_fulfillment", bucketFulfillment, "fulfillment", asUser, false}
+	callRefund      = endpoint{http.MethodPost, baseFulfillment, "/order/{order_id}/issue_refund", bucketFulfillment, "fulfillment", asUser, true}
 	callItems       = endpoint{http.MethodGet, baseInventory, "/inventory_item", bucketInventory, "inventory", asUser, false}
 	callItemsOf     = endpoint{http.MethodPost, baseInventory, "/bulk_get_inventory_item", bucketInventory, "inventory", asUser, false}
 	callOffers      = endpoint{http.MethodGet, baseInventory, "/offer", bucketInventory, "inventory", asUser, false}
@@ -66,7 +68,7 @@ var (
 // endpoints is all of them.
 func endpoints() []endpoint {
 	return []endpoint{
-		callOrders, callOrder, callShipments, callItems, callItemsOf, callOffers, callUpdate,
+		callOrders, callOrder, callShipments, callShip, callRefund, callItems, callItemsOf, callOffers, callUpdate,
 		callKey, callConfig, callSetConfig, callPlaces, callAddPlace, callSetPlace,
 		callTopics, callSubscribe, callResubscribe, callEnable, callLimits, callUserLimits,
 	}

@@ -63,7 +63,7 @@ func (c *clock) add(d time.Duration) {
 // memory is a token store.
 type memory struct {
 	mu    sync.Mutex
-	lock  sync.Mutex
+	locks map[string]*sync.Mutex
 	held  map[string][]byte
 	saves int
 	fail  error
@@ -89,9 +89,19 @@ func (m *memory) Save(_ context.Context, name string, value []byte) error {
 	return nil
 }
 
-func (m *memory) Lock(context.Context, string) (func(), error) {
-	m.lock.Lock()
-	return m.lock.Unlock, nil
+func (m *memory) Lock(_ context.Context, name string) (func(), error) {
+	m.mu.Lock()
+	if m.locks == nil {
+		m.locks = map[string]*sync.Mutex{}
+	}
+	l := m.locks[name]
+	if l == nil {
+		l = &sync.Mutex{}
+		m.locks[name] = l
+	}
+	m.mu.Unlock()
+	l.Lock()
+	return l.Unlock, nil
 }
 
 // limiter lets everything pass and remembers what it was told.

@@ -55,26 +55,12 @@ func (p *pusher) PushStock(ctx context.Context, writes []connectors.StockWrite) 
 			results[i] = r
 			continue
 		}
-		o, err := p.book.of(ctx, sku, false, urgency)
-		if err == nil && len(o.live()) == 0 {
-			o, err = p.book.of(ctx, sku, true, urgency) // it may have been published since
-		}
+		live, r, err := p.book.revise(ctx, p.revisions, sku, urgency, decreases(w))
 		if err != nil {
-			results[i] = p.failure(&unsentError{err})
-			if connectors.Class(err) == connectors.Class(connectors.ErrNeedsAuthorisation) || ctx.Err() != nil {
-				return fill(results, event.Outcome_OUTCOME_NOT_SENT), err
-			}
-			continue
+			return fill(results, event.Outcome_OUTCOME_NOT_SENT), err
 		}
-		live := o.live()
-		if len(live) == 0 {
-			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: codeNoListing,
-				Message: "SKU " + jsonread.Clip(sku) + " has no published offer at a fixed price: publish one, or move the listing to the Inventory API"}
-			continue
-		}
-		if !p.revisions.take(p.deps.Now(), listingsOf(live), decreases(w)) {
-			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Code: codeRevisions, RetryAfter: untilNextDay(p.deps.Now()),
-				Message: "the listing was revised as often as eBay allows in one day"}
+		if live == nil {
+			results[i] = r
 			continue
 		}
 		used[sku] = true
