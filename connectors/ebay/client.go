@@ -212,7 +212,7 @@ func (c *client) once(ctx context.Context, r request, body []byte, token string)
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", r.scheme()+token)
 	req.Header.Set("X-EBAY-C-MARKETPLACE-ID", c.cfg.Marketplace)
 	if r.signed {
 		if err := c.sign.sign(req, body); err != nil {

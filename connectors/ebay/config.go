@@ -156,6 +156,7 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		Price:     &pricer{client: api, book: book, revisions: count},
 
 		Fulfilment: &fulfiller{api},
+		Cancel:     &canceller{api},
 		Refund:     &refunder{api},
 	}
 	if cfg.Endpoint != "" {

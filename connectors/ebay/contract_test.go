@@ -29,6 +29,7 @@ func contracts() map[string]string {
 		baseInventory:    "sell_inventory_v1_oas3.json",
 		baseNotification: "commerce_notification_v1_oas3.json",
 		baseAnalytics:    "developer_analytics_v1_beta_oas3.json",
+		basePostOrder:    "cancellation_oas3.json",
 	}
 }
 
@@ -56,8 +57,8 @@ var load = func() func(base, path string) (*contract, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d := doc.Components.Schemas["Destination"]; d != nil && waived()[waivedDelivery] != "" {
-			d.Value.Properties["deliveryConfig"] = doc.Components.Schemas["DeliveryConfig"]
+		if doc.Components != nil && doc.Components.Schemas["Destination"] != nil && waived()[waivedDelivery] != "" {
+			doc.Components.Schemas["Destination"].Value.Properties["deliveryConfig"] = doc.Components.Schemas["DeliveryConfig"]
 		}
 		doc.Servers = openapi3.Servers{{URL: base}}
 		router, err := legacy.NewRouter(doc, openapi3.DisableExamplesValidation(), openapi3.DisableSchemaPatternValidation(), openapi3.DisableSchemaDefaultsValidation())
@@ -73,10 +74,14 @@ var load = func() func(base, path string) (*contract, error) {
 // waivedDelivery is a member of an answer whose contract is put right; see waived.
 const waivedDelivery = "Destination.deliveryConfig"
 
+// waivedCancel is a body that no contract describes; see waived.
+const waivedCancel = "POST /post-order/v2/cancellation (body)"
+
 // waived is what is not held against eBay's contract, with the reason.
 func waived() map[string]string {
 	return map[string]string{
 		"POST /identity/v1/oauth2/token": "eBay publishes no contract of its token endpoint; checked by hand against oauth-refresh-token-request.html",
+		waivedCancel:                     "the contract names the calls of the Post-Order API and no bodies; the body is that of the reference's page",
 		waivedDelivery:                   "a string by the contract of answers, an object by the contract of requests and by the documentation's examples; the reader takes both",
 	}
 }
@@ -210,6 +215,9 @@ func known(route *routers.Route, r *http.Request, body []byte) error {
 		if b := route.Operation.RequestBody; b != nil && b.Value.Required {
 			return fmt.Errorf("the contract wants a body")
 		}
+		return nil
+	}
+	if waived()[route.Method+" "+r.URL.Path+" (body)"] != "" {
 		return nil
 	}
 	if route.Operation.RequestBody == nil {

@@ -19,9 +19,7 @@ type endpoint struct {
 	// bucket is the operation whose quota the call uses up: eBay counts by API.
 	// https://developer.ebay.com/develop/get-started/api-call-limits
 	bucket string
-	// api is how the Analytics API names that quota.
-	api string
-	as  actor
+	as     actor
 	// signed: the call carries a digital signature when there is a key for it.
 	signed bool
 }
@@ -31,6 +29,7 @@ const (
 	baseInventory    = "/sell/inventory/v1"
 	baseNotification = "/commerce/notification/v1"
 	baseAnalytics    = "/developer/analytics/v1_beta"
+	basePostOrder    = "/post-order/v2"
 )
 
 // Operations of the limiter.
@@ -39,36 +38,39 @@ const (
 	bucketInventory    = "inventory"
 	bucketNotification = "notification"
 	bucketAnalytics    = "analytics"
+	bucketPostOrder    = "post-order"
 )
 
 var (
-	callOrders      = endpoint{http.MethodGet, baseFulfillment, "/order", bucketFulfillment, "fulfillment", asUser, false}
-	callOrder       = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}", bucketFulfillment, "fulfillment", asUser, false}
-	callShipments   = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}/shipping_fulfillment", bucketFulfillment, "fulfillment", asUser, false}
-	callShip        = endpoint{http.MethodPost, baseFulfillment, "/order/{orderId}/shipping_fulfillment", bucketFulfillment, "fulfillment", asUser, false}
-	callRefund      = endpoint{http.MethodPost, baseFulfillment, "/order/{order_id}/issue_refund", bucketFulfillment, "fulfillment", asUser, true}
-	callItems       = endpoint{http.MethodGet, baseInventory, "/inventory_item", bucketInventory, "inventory", asUser, false}
-	callItemsOf     = endpoint{http.MethodPost, baseInventory, "/bulk_get_inventory_item", bucketInventory, "inventory", asUser, false}
-	callOffers      = endpoint{http.MethodGet, baseInventory, "/offer", bucketInventory, "inventory", asUser, false}
-	callUpdate      = endpoint{http.MethodPost, baseInventory, "/bulk_update_price_quantity", bucketInventory, "inventory", asUser, false}
-	callKey         = endpoint{http.MethodGet, baseNotification, "/public_key/{public_key_id}", bucketNotification, "notification", asApplication, false}
-	callConfig      = endpoint{http.MethodGet, baseNotification, "/config", bucketNotification, "notification", asApplication, false}
-	callSetConfig   = endpoint{http.MethodPut, baseNotification, "/config", bucketNotification, "notification", asApplication, false}
-	callPlaces      = endpoint{http.MethodGet, baseNotification, "/destination", bucketNotification, "notification", asApplication, false}
-	callAddPlace    = endpoint{http.MethodPost, baseNotification, "/destination", bucketNotification, "notification", asApplication, false}
-	callSetPlace    = endpoint{http.MethodPut, baseNotification, "/destination/{destination_id}", bucketNotification, "notification", asApplication, false}
-	callTopics      = endpoint{http.MethodGet, baseNotification, "/subscription", bucketNotification, "notification", asApplication, false}
-	callSubscribe   = endpoint{http.MethodPost, baseNotification, "/subscription", bucketNotification, "notification", asApplication, false}
-	callResubscribe = endpoint{http.MethodPut, baseNotification, "/subscription/{subscription_id}", bucketNotification, "notification", asApplication, false}
-	callEnable      = endpoint{http.MethodPost, baseNotification, "/subscription/{subscription_id}/enable", bucketNotification, "notification", asApplication, false}
-	callLimits      = endpoint{http.MethodGet, baseAnalytics, "/rate_limit/", bucketAnalytics, "analytics", asApplication, false}
-	callUserLimits  = endpoint{http.MethodGet, baseAnalytics, "/user_rate_limit/", bucketAnalytics, "analytics", asUser, false}
+	callOrders      = endpoint{http.MethodGet, baseFulfillment, "/order", bucketFulfillment, asUser, false}
+	callOrder       = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}", bucketFulfillment, asUser, false}
+	callShipments   = endpoint{http.MethodGet, baseFulfillment, "/order/{orderId}/shipping_fulfillment", bucketFulfillment, asUser, false}
+	callShip        = endpoint{http.MethodPost, baseFulfillment, "/order/{orderId}/shipping_fulfillment", bucketFulfillment, asUser, false}
+	callRefund      = endpoint{http.MethodPost, baseFulfillment, "/order/{order_id}/issue_refund", bucketFulfillment, asUser, true}
+	callCancel      = endpoint{http.MethodPost, basePostOrder, "/cancellation", bucketPostOrder, asUser, true}
+	callApprove     = endpoint{http.MethodPost, basePostOrder, "/cancellation/{cancelId}/approve", bucketPostOrder, asUser, true}
+	callItems       = endpoint{http.MethodGet, baseInventory, "/inventory_item", bucketInventory, asUser, false}
+	callItemsOf     = endpoint{http.MethodPost, baseInventory, "/bulk_get_inventory_item", bucketInventory, asUser, false}
+	callOffers      = endpoint{http.MethodGet, baseInventory, "/offer", bucketInventory, asUser, false}
+	callUpdate      = endpoint{http.MethodPost, baseInventory, "/bulk_update_price_quantity", bucketInventory, asUser, false}
+	callKey         = endpoint{http.MethodGet, baseNotification, "/public_key/{public_key_id}", bucketNotification, asApplication, false}
+	callConfig      = endpoint{http.MethodGet, baseNotification, "/config", bucketNotification, asApplication, false}
+	callSetConfig   = endpoint{http.MethodPut, baseNotification, "/config", bucketNotification, asApplication, false}
+	callPlaces      = endpoint{http.MethodGet, baseNotification, "/destination", bucketNotification, asApplication, false}
+	callAddPlace    = endpoint{http.MethodPost, baseNotification, "/destination", bucketNotification, asApplication, false}
+	callSetPlace    = endpoint{http.MethodPut, baseNotification, "/destination/{destination_id}", bucketNotification, asApplication, false}
+	callTopics      = endpoint{http.MethodGet, baseNotification, "/subscription", bucketNotification, asApplication, false}
+	callSubscribe   = endpoint{http.MethodPost, baseNotification, "/subscription", bucketNotification, asApplication, false}
+	callResubscribe = endpoint{http.MethodPut, baseNotification, "/subscription/{subscription_id}", bucketNotification, asApplication, false}
+	callEnable      = endpoint{http.MethodPost, baseNotification, "/subscription/{subscription_id}/enable", bucketNotification, asApplication, false}
+	callLimits      = endpoint{http.MethodGet, baseAnalytics, "/rate_limit/", bucketAnalytics, asApplication, false}
+	callUserLimits  = endpoint{http.MethodGet, baseAnalytics, "/user_rate_limit/", bucketAnalytics, asUser, false}
 )
 
 // endpoints is all of them.
 func endpoints() []endpoint {
 	return []endpoint{
-		callOrders, callOrder, callShipments, callShip, callRefund, callItems, callItemsOf, callOffers, callUpdate,
+		callOrders, callOrder, callShipments, callShip, callRefund, callCancel, callApprove, callItems, callItemsOf, callOffers, callUpdate,
 		callKey, callConfig, callSetConfig, callPlaces, callAddPlace, callSetPlace,
 		callTopics, callSubscribe, callResubscribe, callEnable, callLimits, callUserLimits,
 	}
@@ -111,4 +113,12 @@ func (r request) target() string {
 		path += "?" + strings.ReplaceAll(r.query.Encode(), "+", "%20")
 	}
 	return path
+}
+
+// scheme announces the token: the Post-Order API knows only its own word for it.
+func (r request) scheme() string {
+	if r.base == basePostOrder {
+		return "IAF "
+	}
+	return "Bearer "
 }

@@ -1,6 +1,6 @@
 // Package simulator is one seller's account at eBay that can be run on this machine: an
 // http.Handler with state, that speaks the parts of the Fulfillment, Inventory,
-// Notification and Analytics APIs that the connector calls, hands out OAuth tokens, and
+// Notification, Post-Order and Analytics APIs that the connector calls, hands out OAuth tokens, and
 // delivers signed notifications.
 //
 // Comes in: HTTP calls, and by the Go methods what happens on a marketplace (orders,

@@ -178,18 +178,62 @@ func (s *Simulator) postRefund(r *http.Request, body []byte) reply {
 	return reply{body: object{"refundId": refund.id, "refundStatus": "PENDING"}, wrote: true}
 }
 
+// postCancel is the Post-Order API's: it cancels at once what is not shipped, and refunds.
+func (s *Simulator) postCancel(r *http.Request, body []byte) reply {
+	if s.cfg.SignatureKey != nil && !s.signed(r, body) {
+		return problem(http.StatusForbidden, 215122, "REQUEST", "Signature validation failed")
+	}
+	var in struct {
+		Order  string `json:"legacyOrderId"`
+		Reason string `json:"cancelReason"`
+	}
+	if json.Unmarshal(body, &in) != nil || in.Reason == "" || s.orders[in.Order] == nil {
+		return problem(http.StatusBadRequest, 1616, "REQUEST", "Invalid Input.")
+	}
+	o := s.orders[in.Order]
+	if err := s.cancel(o, in.Reason, false, s.now()); err != nil {
+		return problem(http.StatusBadRequest, 1617, "REQUEST", "The order is not eligible for cancellation: "+err.Error())
+	}
+	s.stats.Cancellations++
+	return reply{body: object{"cancelId": o.cancels[len(o.cancels)-1].id}, wrote: true}
+}
+
+// postApprove agrees to what a buyer asked for.
+func (s *Simulator) postApprove(r *http.Request, body []byte) reply {
+	if s.cfg.SignatureKey != nil && !s.signed(r, body) {
+		return problem(http.StatusForbidden, 215122, "REQUEST", "Signature validation failed")
+	}
+	for _, o := range s.inOrder {
+		for _, c := range o.cancels {
+			if c.id != r.PathValue("id") {
+				continue
+			}
+			if err := s.cancel(o, c.reason, false, s.now()); err != nil {
+				return problem(http.StatusBadRequest, 1617, "REQUEST", err.Error())
+			}
+			s.stats.Cancellations++
+			return reply{wrote: true}
+		}
+	}
+	return problem(http.StatusNotFound, 1618, "REQUEST", "There is no such request.")
+}
+
 // signed checks a digital signature as eBay's validator does.
 func (s *Simulator) signed(r *http.Request, body []byte) bool {
-	sum := sha256.Sum256(body)
-	if r.Header.Get("Content-Digest") != "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":" {
-		return false
+	covered, text := `"x-ebay-signature-key" "@method" "@path" "@authority"`, ""
+	if len(body) > 0 {
+		sum := sha256.Sum256(body)
+		if r.Header.Get("Content-Digest") != "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":" {
+			return false
+		}
+		covered, text = `"content-digest" `+covered, `"content-digest": `+r.Header.Get("Content-Digest")+"\n"
 	}
 	params, ok := strings.CutPrefix(r.Header.Get("Signature-Input"), "sig1=")
-	if !ok || !strings.HasPrefix(params, `("content-digest" "x-ebay-signature-key" "@method" "@path" "@authority");created=`) {
+	if !ok || !strings.HasPrefix(params, "("+covered+");created=") {
 		return false
 	}
-	text := fmt.Sprintf("\"content-digest\": %s\n\"x-ebay-signature-key\": %s\n\"@method\": %s\n\"@path\": %s\n\"@authority\": %s\n\"@signature-params\": %s",
-		r.Header.Get("Content-Digest"), r.Header.Get("X-Ebay-Signature-Key"), r.Method, r.URL.EscapedPath(), r.Host, params)
+	text += fmt.Sprintf("\"x-ebay-signature-key\": %s\n\"@method\": %s\n\"@path\": %s\n\"@authority\": %s\n\"@signature-params\": %s",
+		r.Header.Get("X-Ebay-Signature-Key"), r.Method, r.URL.EscapedPath(), r.Host, params)
 	given := strings.TrimSuffix(strings.TrimPrefix(r.Header.Get("Signature"), "sig1=:"), ":")
 	signature, err := base64.StdEncoding.DecodeString(given)
 	if err != nil {

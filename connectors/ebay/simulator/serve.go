@@ -57,6 +57,8 @@ func (s *Simulator) routes() *http.ServeMux {
 	inventory("POST /bulk_get_inventory_item", s.getItemsOf)
 	inventory("GET /offer", s.getOffers)
 	inventory("POST /bulk_update_price_quantity", s.postUpdate)
+	on("POST /post-order/v2/cancellation", "post-order", "", true, s.postCancel)
+	on("POST /post-order/v2/cancellation/{id}/approve", "post-order", "", true, s.postApprove)
 	notes := func(pattern string, f api) {
 		on(strings.Replace(pattern, " ", " /commerce/notification/v1", 1), "notification", "", false, f)
 	}
@@ -144,8 +146,13 @@ func write(rw http.ResponseWriter, a reply) {
 // admit says whether a call may be made. Callers hold mu.
 func (s *Simulator) admit(r *http.Request, name, scope string, user bool) (reply, bool) {
 	s.stats.Calls++
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	scheme := "Bearer "
+	if name == "post-order" {
+		scheme = "IAF "
+	}
+	token, announced := strings.CutPrefix(r.Header.Get("Authorization"), scheme)
 	g, ok := s.tokens[token]
+	ok = ok && announced
 	if !ok || !s.now().Before(g.until) {
 		return problem(http.StatusUnauthorized, 1001, "REQUEST", "Invalid access token"), true
 	}
