@@ -57,6 +57,8 @@ func (k *canceller) CancelOrder(ctx context.Context, w connectors.CancelWrite) (
 	return done, nil
 }
 
+const outOfStock = "OUT_OF_STOCK_OR_CANNOT_FULFILL" //nolint:misspell // the word is eBay's
+
 // cancelReason is CancelReasonEnum, as far as sellers may use it.
 // https://developer.ebay.com/Devzone/post-order/types/CancelReasonEnum.html
 func cancelReason(reason string) string {
@@ -66,5 +68,5 @@ func cancelReason(reason string) string {
 	case "address", "address_issues":
 		return "ADDRESS_ISSUES"
 	}
-	return "OUT_OF_STOCK_OR_CANNOT_FULFILL"
+	return outOfStock
 }

@@ -73,7 +73,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestCancelReasons(t *testing.T) {
-	for in, want := range map[string]string{"customer": "BUYER_ASKED_CANCEL", "Address": "ADDRESS_ISSUES", "": "OUT_OF_STOCK_OR_CANNOT_FULFILL", "inventory": "OUT_OF_STOCK_OR_CANNOT_FULFILL"} {
+	for in, want := range map[string]string{"customer": "BUYER_ASKED_CANCEL", "Address": "ADDRESS_ISSUES", "": outOfStock, "inventory": outOfStock} {
 		if got := cancelReason(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}

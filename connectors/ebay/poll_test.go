@@ -173,7 +173,7 @@ func TestWholeOrders(t *testing.T) {
 		t.Errorf("an order that the buyer wants to cancel: %s %q", got.Status, got.CancelReason)
 	}
 	got := found[cancelled]
-	if got.Status != event.OrderStatus_ORDER_STATUS_CANCELLED || got.CancelReason != "out_of_stock_or_cannot_fulfill" || got.CancelledMs == 0 {
+	if got.Status != event.OrderStatus_ORDER_STATUS_CANCELLED || got.CancelReason != strings.ToLower(outOfStock) || got.CancelledMs == 0 {
 		t.Errorf("a cancelled order: %s %q %d", got.Status, got.CancelReason, got.CancelledMs)
 	}
 	if len(got.Refunds) != 1 || got.Refunds[0].Total.GetMinor() != got.Total.GetMinor() || got.PaymentStatus != event.PaymentStatus_PAYMENT_STATUS_REFUNDED {

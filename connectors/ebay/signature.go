@@ -75,7 +75,7 @@ func signatureBase(req *http.Request, params string) string {
 	var b strings.Builder
 	covered := params[1:strings.IndexByte(params, ')')]
 	for _, quoted := range strings.Fields(covered) {
-		value := ""
+		var value string
 		switch name := strings.Trim(quoted, `"`); name {
 		case "@method":
 			value = req.Method

@@ -49,7 +49,7 @@ func TestBadOrders(t *testing.T) {
 		{"twice", `"orderId":"12-34567-89012",`, `"orderId":"12-34567-89012","orderId":"x",`, "orderId"},
 		{"neither sku nor item", `"legacyItemId":"223456789012",`, ``, "legacyItemId"},
 		{"no lines", `"lineItems":[`, `"lineItems":[],"other":[`, "lineItems"},
-		{"no order", `{"order":`, `{"odor":`, "order is missing"},
+		{"no order", `{"order":`, `{"other":`, "order is missing"},
 	} {
 		body := strings.Replace(good, tt.old, tt.new, 1)
 		if body == good {

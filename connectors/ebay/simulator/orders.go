@@ -337,7 +337,7 @@ func (s *Simulator) cancel(o *order, reason string, restock bool, at time.Time) 
 		}
 	}
 	if reason == "" {
-		reason = "OUT_OF_STOCK_OR_CANNOT_FULFILL"
+		reason = "OUT_OF_STOCK_OR_CANNOT_FULFILL" //nolint:misspell // the word is eBay's
 	}
 	if o.cancelState == "NONE_REQUESTED" {
 		o.cancels = append(o.cancels, cancelRequest{id: fmt.Sprint(s.id()), reason: reason, by: "Seller", requested: at})

@@ -157,7 +157,7 @@ func (s *Simulator) admit(r *http.Request, name, scope string, user bool) (reply
 		return problem(http.StatusUnauthorized, 1001, "REQUEST", "Invalid access token"), true
 	}
 	if user && !g.user || scope != "" && !s.granted(scope) {
-		a := problem(http.StatusForbidden, 1100, "REQUEST", "Access denied: insufficient permissions to fulfill the request.")
+		a := problem(http.StatusForbidden, 1100, "REQUEST", "Access denied: insufficient permissions.")
 		a.body.(object)["errors"].([]object)[0]["domain"] = "ACCESS"
 		return a, true
 	}
