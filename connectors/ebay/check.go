@@ -15,6 +15,7 @@ func scopes() [][2]string {
 		{"https://api.ebay.com/oauth/api_scope/sell.fulfillment", "orders, shipments and refunds"},
 		{"https://api.ebay.com/oauth/api_scope/sell.inventory", "listings, stock and prices"},
 		{"https://api.ebay.com/oauth/api_scope/commerce.notification.subscription", "notifications of orders"},
+		{"https://api.ebay.com/oauth/api_scope/sell.payment.dispute", "payment disputes, which put their orders on hold"},
 	}
 }
 
@@ -35,6 +36,7 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 			"limit": {"1"}, "filter": {"lastmodifieddate:[" + stamp(now.AddDate(0, 0, -1)) + "..]"},
 		}}},
 		{"scope sell.inventory for " + list[1][1], "let the seller consent again, with the scope " + list[1][0], request{endpoint: callItems, query: url.Values{"limit": {"1"}, "offset": {"0"}}}},
+		{"scope sell.payment.dispute for " + list[3][1], "let the seller consent again, with the scope " + list[3][0], request{endpoint: callDisputes, query: small}},
 		{"notifications of the application", "check the keyset", request{endpoint: callPlaces, query: small}},
 		{"scope commerce.notification.subscription for " + list[2][1], "let the seller consent again, with the scope " + list[2][0], request{endpoint: callTopics, as: asUser, query: small}},
 	}

@@ -23,8 +23,10 @@ const maxAnswer = 32 << 20
 
 // Hosts of production and sandbox.
 const (
-	host        = "https://api.ebay.com"
-	sandboxHost = "https://api.sandbox.ebay.com"
+	host         = "https://api.ebay.com"
+	hostApart    = "https://apiz.ebay.com"
+	sandboxHost  = "https://api.sandbox.ebay.com"
+	sandboxApart = "https://apiz.sandbox.ebay.com"
 )
 
 // client makes calls and turns what comes back into answers or instructions.
@@ -32,6 +34,7 @@ type client struct {
 	cfg    Config
 	deps   connectors.Deps
 	base   string
+	apart  string
 	http   *http.Client
 	tokens map[actor]*auth
 	sign   *signer
@@ -39,18 +42,19 @@ type client struct {
 }
 
 func newClient(cfg Config, deps connectors.Deps) *client {
-	base := host
+	base, apart := host, hostApart
 	switch {
 	case cfg.TestBaseURL != "":
 		base = strings.TrimRight(cfg.TestBaseURL, "/")
+		apart = base
 	case cfg.Sandbox:
-		base = sandboxHost
+		base, apart = sandboxHost, sandboxApart
 	}
 	// A redirect would carry the token along: it is an answer that we report, never one that
 	// we follow.
 	h := *deps.HTTP
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &client{cfg: cfg, deps: deps, base: base, http: &h, tokens: map[actor]*auth{}, sign: newSigner(cfg, deps.Now)}
+	c := &client{cfg: cfg, deps: deps, base: base, apart: apart, http: &h, tokens: map[actor]*auth{}, sign: newSigner(cfg, deps.Now)}
 	for _, who := range []actor{asUser, asApplication} {
 		c.tokens[who] = &auth{cfg: cfg, actor: who, base: base, http: &h, deps: deps}
 	}
@@ -196,13 +200,20 @@ func (c *client) send(ctx context.Context, r request) (*answer, error) {
 // errToken: eBay does not know the access token (any more).
 var errToken = fmt.Errorf("%w: eBay refuses the access token: let the seller consent again and put the new token where refresh_token points", connectors.ErrNeedsAuthorisation)
 
+// errScope: the token is good, and not for this.
+var errScope = errors.New("a scope is missing")
+
 func (c *client) once(ctx context.Context, r request, body []byte, token string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
 	// The request may have reached eBay from the moment that its head was written.
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), r.method, c.base+r.target(), bytes.NewReader(body))
+	base := c.base
+	if r.apart() {
+		base = c.apart
+	}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), r.method, base+r.target(), bytes.NewReader(body))
 	if err != nil {
 		return nil, &unsentError{err}
 	}
@@ -260,7 +271,7 @@ func (c *client) status(r request, resp *http.Response, text []byte) error {
 	case code == http.StatusUnauthorized:
 		return &unsentError{errToken}
 	case code == http.StatusForbidden && (len(said.Errors) == 0 || said.Errors[0].Domain == "ACCESS"):
-		return &unsentError{fmt.Errorf("%w: %w: the consent lacks a scope for %s (`crossdock check` names it): let the seller consent again", connectors.ErrNeedsAuthorisation, refused, r.bucket)}
+		return &unsentError{fmt.Errorf("%w: %w: %w: the consent lacks a scope for %s (`crossdock check` names it): let the seller consent again", connectors.ErrNeedsAuthorisation, errScope, refused, r.bucket)}
 	case code == http.StatusTooManyRequests:
 		after := c.quotas.pause(r.bucket, c.deps.Now())
 		after = retryAfter(resp.Header, c.deps.Now(), after)

@@ -49,6 +49,7 @@ var (
 	callRefund      = endpoint{http.MethodPost, baseFulfillment, "/order/{order_id}/issue_refund", bucketFulfillment, asUser, true}
 	callCancel      = endpoint{http.MethodPost, basePostOrder, "/cancellation", bucketPostOrder, asUser, true}
 	callApprove     = endpoint{http.MethodPost, basePostOrder, "/cancellation/{cancelId}/approve", bucketPostOrder, asUser, true}
+	callDisputes    = endpoint{http.MethodGet, baseFulfillment, "/payment_dispute_summary", bucketFulfillment, asUser, false}
 	callItems       = endpoint{http.MethodGet, baseInventory, "/inventory_item", bucketInventory, asUser, false}
 	callItemsOf     = endpoint{http.MethodPost, baseInventory, "/bulk_get_inventory_item", bucketInventory, asUser, false}
 	callOffers      = endpoint{http.MethodGet, baseInventory, "/offer", bucketInventory, asUser, false}
@@ -70,13 +71,16 @@ var (
 // endpoints is all of them.
 func endpoints() []endpoint {
 	return []endpoint{
-		callOrders, callOrder, callShipments, callShip, callRefund, callCancel, callApprove, callItems, callItemsOf, callOffers, callUpdate,
+		callOrders, callOrder, callShipments, callDisputes, callShip, callRefund, callCancel, callApprove, callItems, callItemsOf, callOffers, callUpdate,
 		callKey, callConfig, callSetConfig, callPlaces, callAddPlace, callSetPlace,
 		callTopics, callSubscribe, callResubscribe, callEnable, callLimits, callUserLimits,
 	}
 }
 
 func (e endpoint) name() string { return e.method + " " + e.base + e.path }
+
+// apart: payment disputes are served by another host than the rest of their API.
+func (e endpoint) apart() bool { return e == callDisputes }
 
 // reads: asking twice harms nobody.
 func (e endpoint) reads() bool { return e.method == http.MethodGet || e == callItemsOf }

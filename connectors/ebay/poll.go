@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"sort"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
@@ -60,7 +61,12 @@ const resolution = time.Millisecond
 // stamp is a time as a filter wants it.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-type orderPoller struct{ *client }
+type orderPoller struct {
+	*client
+	// open is the disputes by order, as of this poll.
+	open map[string]disputed
+	told atomic.Bool // of the missing scope
+}
 
 // Poll emits the orders that changed, each whole, oldest change first.
 //
@@ -89,6 +95,17 @@ func (p *orderPoller) Poll(ctx context.Context, req connectors.PollRequest, emit
 	res.Pages++
 	if probe.date.IsZero() {
 		return res, errors.New("polling orders: eBay did not tell its time: the answer has no Date")
+	}
+	var disputedIDs []string
+	if p.open, disputedIDs, err = p.disputes(ctx); err != nil {
+		return res, fmt.Errorf("polling disputes: %w", err)
+	}
+	if state.Resume == nil {
+		n, err := p.emitDisputed(ctx, disputedIDs, from, emit)
+		res.Objects += n
+		if err != nil {
+			return res, err
+		}
 	}
 	bound := probe.date.Add(-req.Settle).Truncate(resolution)
 	span := state.Span
@@ -285,6 +302,9 @@ func (p *orderPoller) whole(ctx context.Context, n node) (connectors.Raw, error)
 			}
 		}
 		b := append([]byte(`{"order":`), n.text...)
+		if d, ok := p.open[n.id]; ok {
+			b = append(append(b, `,"disputes":`...), d.list...)
+		}
 		if !f.partly {
 			return raw(n, append(b, '}'), n.id), nil
 		}

@@ -97,7 +97,7 @@ func TestOurClockDoesNotMatter(t *testing.T) {
 		s.clock.add(time.Minute)
 		deps := s.deps
 		deps.Now = func() time.Time { return s.clock.now().Add(off) }
-		p := &orderPoller{newClient(s.cfg, deps)}
+		p := &orderPoller{client: newClient(s.cfg, deps)}
 		n := 0
 		res, err := p.Poll(context.Background(), connectors.PollRequest{}, func(connectors.Raw) error { n++; return nil })
 		if err != nil || n != 3 || !res.Watermark.Equal(s.clock.now()) {
@@ -187,7 +187,7 @@ func TestBrokenOrder(t *testing.T) {
 	if err != nil || total != 3 || len(nodes) != 3 {
 		t.Fatalf("%d nodes of %d, %v", len(nodes), total, err)
 	}
-	p := &orderPoller{newClient(DefaultConfig(), connectors.Deps{HTTP: &http.Client{}})}
+	p := &orderPoller{client: newClient(DefaultConfig(), connectors.Deps{HTTP: &http.Client{}})}
 	for i, n := range nodes {
 		raw, err := p.whole(context.Background(), n)
 		if err != nil || !json.Valid(raw.Body) || raw.Object == "" {

@@ -32,7 +32,8 @@ type orderDoc struct {
 	byEbay     bool // shipped from eBay's warehouse
 	digital    bool
 	shipped    []shippedLine
-	shipments  bool
+	disputed   bool  // a dispute is open
+	disputeMs  int64 // when one was last opened or closed
 	shipCode   string
 }
 
@@ -62,8 +63,10 @@ func (t *translation) orderEnvelope() *event.Order {
 			t.order(&d)
 		case "fulfillments":
 			r.Once(&seen, 1)
-			d.shipments = true
 			t.each(func() { t.shipment(&d) })
+		case "disputes":
+			r.Once(&seen, 2)
+			t.each(func() { t.dispute(&d) })
 		default:
 			r.Skip()
 		}
@@ -313,6 +316,30 @@ func (t *translation) shipment(d *orderDoc) {
 	}
 }
 
+// dispute reads PaymentDisputeSummary. While one is open nothing more should leave.
+func (t *translation) dispute(d *orderDoc) {
+	r := &t.r
+	var seen jsonread.Members
+	if !r.Object() {
+		return
+	}
+	for key, ok := r.Next(); ok; key, ok = r.Next() {
+		switch key {
+		case "paymentDisputeStatus":
+			r.Once(&seen, 0)
+			d.disputed = r.Text() != "CLOSED" || d.disputed
+		case "openDate":
+			r.Once(&seen, 1)
+			d.disputeMs = max(d.disputeMs, r.Instant())
+		case "closedDate":
+			r.Once(&seen, 2)
+			d.disputeMs = max(d.disputeMs, r.Instant())
+		default:
+			r.Skip()
+		}
+	}
+}
+
 // finish is what can be said only when all of the order has been read.
 func (t *translation) finish(d *orderDoc) {
 	o := &d.Order
@@ -456,6 +483,11 @@ func (t *translation) statuses(d *orderDoc) {
 		// A state that nobody knows yet: whatever it is, stock stays reserved.
 		o.Status = event.OrderStatus_ORDER_STATUS_ON_HOLD
 	}
+	if d.disputed && o.Status == event.OrderStatus_ORDER_STATUS_OPEN {
+		o.Status = event.OrderStatus_ORDER_STATUS_ON_HOLD
+	}
+	// A dispute does not touch lastModifiedDate: its own times make the order newer.
+	o.UpdatedMs = max(o.UpdatedMs, d.disputeMs)
 	var shipped, left int64
 	for _, l := range o.Lines {
 		shipped += l.Fulfilled

@@ -17,6 +17,6 @@
 // enforces; refunds are asynchronous; the challenge of a destination; one alert address
 // before the first subscription; X-EBAY-SIGNATURE by ECDSA, with a key that is fetched by id.
 //
-// Not simulated: auctions, several marketplaces, the Trading API, payment disputes, seller
-// hub edits other than by the Go methods.
+// Not simulated: auctions, several marketplaces, the Trading API, returns, seller hub
+// edits other than by the Go methods.
 package simulator

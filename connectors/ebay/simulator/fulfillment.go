@@ -99,6 +99,30 @@ func (s *Simulator) getShipments(r *http.Request, _ []byte) reply {
 	return reply{body: o.shipmentsJSON()}
 }
 
+// getDisputes is what is open, and what was closed in the last 30 days.
+func (s *Simulator) getDisputes(r *http.Request, _ []byte) reply {
+	limit, offset, bad := paging(r.URL.Query(), 200)
+	if bad {
+		return problem(http.StatusBadRequest, 33004, "REQUEST", "Invalid limit or offset")
+	}
+	all := []object{}
+	for _, o := range s.inOrder {
+		for _, d := range o.disputes {
+			one := object{"paymentDisputeId": d.id, "orderId": o.id, "openDate": stamp(d.opened), "reason": d.reason, "paymentDisputeStatus": "OPEN", "buyerUsername": "buyer", "amount": s.amount(o.total())}
+			if !d.closed.IsZero() {
+				if s.now().Sub(d.closed) > 30*24*time.Hour {
+					continue
+				}
+				one["paymentDisputeStatus"], one["closedDate"] = "CLOSED", stamp(d.closed)
+			}
+			all = append(all, one)
+		}
+	}
+	total := len(all)
+	all = all[min(offset, total):]
+	return reply{body: object{"href": r.URL.RequestURI(), "total": total, "limit": limit, "offset": offset, "paymentDisputeSummaries": all[:min(limit, len(all))]}}
+}
+
 func (s *Simulator) postShipment(r *http.Request, body []byte) reply {
 	o := s.orders[r.PathValue("id")]
 	var in struct {

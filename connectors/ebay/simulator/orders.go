@@ -23,6 +23,7 @@ type order struct {
 	lines             []*line
 	shipments         []*shipment
 	refunds           []*refund
+	disputes          []*dispute
 	subtotal, freight int64
 	discount, tax     int64
 }
@@ -65,6 +66,12 @@ type refundLine struct {
 	line     *line
 	quantity int64
 	minor    int64
+}
+
+type dispute struct {
+	id             string
+	opened, closed time.Time
+	reason         string
 }
 
 // Address is where somebody lives.
@@ -355,6 +362,26 @@ func (s *Simulator) cancel(o *order, reason string, restock bool, at time.Time) 
 	}
 	s.touch(o)
 	return nil
+}
+
+// OpenDispute is a buyer's bank that takes the payment back. The order itself does not change.
+func (s *Simulator) OpenDispute(id, reason string) error {
+	return s.change(id, "disputing", func(o *order) ([]*delivery, error) {
+		o.disputes = append(o.disputes, &dispute{id: fmt.Sprint(s.id()), opened: s.now(), reason: reason})
+		return nil, nil
+	})
+}
+
+// CloseDispute ends the disputes of an order.
+func (s *Simulator) CloseDispute(id string) error {
+	return s.change(id, "ending the dispute of", func(o *order) ([]*delivery, error) {
+		for _, d := range o.disputes {
+			if d.closed.IsZero() {
+				d.closed = s.now()
+			}
+		}
+		return nil, nil
+	})
 }
 
 // RefundSpec is money given back, for units of lines or for the whole order.

@@ -50,6 +50,7 @@ func (s *Simulator) routes() *http.ServeMux {
 	fulfilment("GET /order/{id}/shipping_fulfillment", s.getShipments)
 	fulfilment("POST /order/{id}/shipping_fulfillment", s.postShipment)
 	fulfilment("POST /order/{id}/issue_refund", s.postRefund)
+	on("GET /sell/fulfillment/v1/payment_dispute_summary", "fulfillment", "sell.payment.dispute", true, s.getDisputes)
 	inventory := func(pattern string, f api) {
 		on(strings.Replace(pattern, " ", " /sell/inventory/v1", 1), "inventory", "sell.inventory", true, f)
 	}
