@@ -13,6 +13,7 @@ import (
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/money"
 )
 
 // TestOneRefresh: 32 goroutines that find the token expired make exactly one refresh.
@@ -206,5 +207,22 @@ func TestConfig(t *testing.T) {
 	}
 	if _, err := New(good(), schemas.Production, connectors.Deps{}); err == nil {
 		t.Error("a connection without its world was opened")
+	}
+}
+
+// TestMarketplaces: each has a currency that is known, and stands once.
+func TestMarketplaces(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range marketplaces() {
+		if _, ok := money.Exponent(provider, m.currency); !ok || seen[m.id] || !strings.HasPrefix(m.id, "EBAY_") {
+			t.Errorf("%+v", m)
+		}
+		seen[m.id] = true
+	}
+	if m, ok := marketplaceOf("EBAY_DE"); !ok || !m.signed || m.currency != "EUR" {
+		t.Errorf("EBAY_DE: %+v, %v", m, ok)
+	}
+	if _, ok := marketplaceOf("DE"); ok {
+		t.Error("DE is a marketplace")
 	}
 }

@@ -219,6 +219,11 @@ func (w *crawler) item(ctx context.Context, n node, at time.Time, emit func(conn
 		known, before := w.told[n.id]
 		f := fingerprints{item: short(n.text)}
 		o, err := w.book.of(ctx, n.id, before && known.item != f.item, connectors.Normal)
+		if errors.Is(err, connectors.ErrPermanent) {
+			// One SKU does not keep the others; the next round asks again.
+			w.deps.Log.Warn("the offers of a SKU cannot be read: it is left out", "account", w.deps.Account, "sku", n.id, "err", err)
+			return false, nil
+		}
 		if err != nil {
 			return false, fmt.Errorf("polling %s: %w", w.subject, err)
 		}

@@ -219,6 +219,7 @@ func (p *orderPoller) page(ctx context.Context, from, to time.Time, offset, limi
 	}
 	page.date = a.date
 	page.nodes, page.total, page.more, err = readList(a.body, "orders", orderHead)
+	page.total = max(page.total, int64(len(page.nodes)))
 	return page, err
 }
 
@@ -289,16 +290,20 @@ func (p *orderPoller) whole(ctx context.Context, n node) (connectors.Raw, error)
 		// Nobody can be asked about an order without an id. It goes to the dead letters.
 		return raw(n, []byte(`{"order":`+n.text+`}`), "unreadable"), nil
 	}
-	for range maxChanges {
+	for attempt := 1; ; attempt++ {
 		f := orderFlags(n.text)
 		if f.cancelled && !f.reasons {
 			a, err := p.read(ctx, request{endpoint: callOrder, ids: []string{n.id}, query: url.Values{"fieldGroups": {"TAX_BREAKDOWN"}}, priority: connectors.Normal})
-			if err != nil {
+			switch {
+			case errors.Is(err, connectors.ErrPermanent):
+				// Then without the reasons: one order does not keep the others.
+			case err != nil:
 				return connectors.Raw{}, fmt.Errorf("reading it alone: %w", err)
-			}
-			if fresh := orderHead(string(a.body)); fresh.id == n.id {
-				n = fresh
-				f = orderFlags(n.text)
+			default:
+				if fresh := orderHead(string(a.body)); fresh.id == n.id {
+					n = fresh
+					f = orderFlags(n.text)
+				}
 			}
 		}
 		b := append([]byte(`{"order":`), n.text...)
@@ -309,14 +314,19 @@ func (p *orderPoller) whole(ctx context.Context, n node) (connectors.Raw, error)
 			return raw(n, append(b, '}'), n.id), nil
 		}
 		a, err := p.read(ctx, request{endpoint: callShipments, ids: []string{n.id}, priority: connectors.Normal})
+		if errors.Is(err, connectors.ErrPermanent) {
+			// Then none of the line's units counts as shipped: more is reserved than need be.
+			return raw(n, append(b, '}'), n.id), nil
+		}
 		if err != nil {
 			return connectors.Raw{}, fmt.Errorf("reading its shipments: %w", err)
 		}
 		list, count := shipmentsOf(a.body)
 		if list == "" {
-			return connectors.Raw{}, errors.New("reading its shipments: the answer has none")
+			return connectors.Raw{}, &passingError{errors.New("reading its shipments: the answer cannot be read")}
 		}
-		if count == f.shipments {
+		// Numbers that do not match at the last try never will: what is known is told.
+		if count == f.shipments || attempt == maxChanges {
 			b = append(b, `,"fulfillments":`...)
 			return raw(n, append(append(b, list...), '}'), n.id), nil
 		}
@@ -325,9 +335,10 @@ func (p *orderPoller) whole(ctx context.Context, n node) (connectors.Raw, error)
 		if err != nil {
 			return connectors.Raw{}, fmt.Errorf("reading it again: %w", err)
 		}
-		n = orderHead(string(again.body))
+		if fresh := orderHead(string(again.body)); fresh.id == n.id {
+			n = fresh
+		}
 	}
-	return connectors.Raw{}, errors.New("its shipments do not match it: it is read again by the next poll")
 }
 
 func raw(n node, body []byte, object string) connectors.Raw {

@@ -280,3 +280,46 @@ func TestFarBack(t *testing.T) {
 		}
 	}
 }
+
+// stubborn answers some calls with a refusal that will not change.
+type stubborn struct {
+	next http.RoundTripper
+	path string
+}
+
+func (s stubborn) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.Path, s.path) || strings.Contains(r.URL.RawQuery, s.path) {
+		resp := says(400, "application/json", `{"errors":[{"errorId":32100,"message":"Invalid Order Id"}]}`)
+		resp.Request = r
+		return resp, nil
+	}
+	return s.next.RoundTrip(r)
+}
+
+// TestOneDoesNotKeepTheOthers: what cannot be completed is told as far as it is known.
+func TestOneDoesNotKeepTheOthers(t *testing.T) {
+	s := open(t, simulator.Config{}, nil)
+	stocked(s)
+	ids := place(t, s, 3, time.Second)
+	id, o := sold(t, s, simulator.LineSpec{Variant: "85123A", Quantity: 5})
+	if err := s.Fulfil(id, simulator.FulfilSpec{Lines: []simulator.FulfilLineSpec{{Line: o.Lines[0].ID, Quantity: 2}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RequestCancel(ids[1], "x"); err != nil {
+		t.Fatal(err)
+	}
+	s.clock.add(time.Minute)
+	s.tape.next = stubborn{s.tape.next, "/shipping_fulfillment"}
+	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{})
+	if len(raws) != 4 || len(s.translate(t, raws)) != 4 {
+		t.Errorf("%d orders, want 4", len(raws))
+	}
+	s.tape.next = stubborn{s.tape.next.(stubborn).next, "/order/" + ids[1]}
+	if raws, _ = s.poll(t, connectors.Orders, connectors.PollRequest{}); len(raws) != 4 {
+		t.Errorf("%d orders, want 4", len(raws))
+	}
+	s.tape.next = stubborn{s.tape.next.(stubborn).next, "sku=MUG-R"}
+	if raws, _ = s.poll(t, connectors.Products, connectors.PollRequest{}); len(raws) != 2 {
+		t.Errorf("%d products, want the other 2", len(raws))
+	}
+}

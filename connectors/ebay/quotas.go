@@ -74,14 +74,17 @@ func (c *client) learn(ctx context.Context) {
 	if !c.quotas.due(c.deps.Now()) {
 		return
 	}
+	// Of the application, and of the seller within it: the tighter one counts.
+	var all rateLimits
 	for _, call := range []endpoint{callLimits, callUserLimits} {
 		limits, err := c.limits(ctx, call)
 		if err != nil {
 			c.deps.Log.Debug("the quotas were not told", "account", c.deps.Account, "err", err)
 			return
 		}
-		c.observe(limits)
+		all.Limits = append(all.Limits, limits.Limits...)
 	}
+	c.observe(all)
 }
 
 func (c *client) limits(ctx context.Context, call endpoint) (rateLimits, error) {

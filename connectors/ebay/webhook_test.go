@@ -2,7 +2,10 @@ package ebay
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -38,7 +41,7 @@ func TestOfficialNotifications(t *testing.T) {
 	if err := json.Unmarshal(text, &vectors); err != nil {
 		t.Fatal(err)
 	}
-	verify := func(name, signature string, body []byte) error {
+	receiverOf := func(name string) *receiver {
 		s := open(t, simulator.Config{}, func(c *Config) { c.ReplayWindow = 100 * 365 * 24 * time.Hour })
 		s.deps.HTTP = &http.Client{Transport: canned(func(r *http.Request) *http.Response {
 			v := vectors[name]
@@ -51,9 +54,11 @@ func TestOfficialNotifications(t *testing.T) {
 			return says(200, "application/json", fmt.Sprintf(`{"key":%q,"algorithm":"ECDSA","digest":"SHA1"}`, v.Response.Key))
 		})}
 		c := newClient(s.cfg, s.deps)
-		rc := &receiver{client: c, keys: newKeyring(c)}
+		return &receiver{client: c, keys: newKeyring(c)}
+	}
+	verify := func(rc *receiver, signature string, body []byte) error {
 		_, err := rc.Receive(context.Background(), &connectors.Delivery{
-			Method: http.MethodPost, Header: http.Header{signatureHeader: {signature}}, Body: body, Received: s.clock.now(),
+			Method: http.MethodPost, Header: http.Header{signatureHeader: {signature}}, Body: body, Received: newClock().now(),
 		})
 		return err
 	}
@@ -75,8 +80,18 @@ func TestOfficialNotifications(t *testing.T) {
 	}
 	for name, want := range map[string]string{"VALID": "ok", "INVALID": "unauthentic", "SIGNATURE_MISMATCH": "unauthentic", "ERROR": "unauthentic"} {
 		v := vectors[name]
-		if got := verify(name, v.Signature, compact(v.Message)); connectors.Class(got) != want {
+		if got := verify(receiverOf(name), v.Signature, compact(v.Message)); connectors.Class(got) != want {
 			t.Errorf("%s: got %v, want %s", name, got, want)
+		}
+	}
+	rc, body := receiverOf("VALID"), compact(vectors["VALID"].Message)
+	for i := range body {
+		for bit := range 8 {
+			body[i] ^= 1 << bit
+			if err := verify(rc, vectors["VALID"].Signature, body); !errors.Is(err, connectors.ErrUnauthentic) {
+				t.Errorf("bit %d of byte %d of the body does not matter: %v", bit, i, err)
+			}
+			body[i] ^= 1 << bit
 		}
 	}
 }
@@ -153,6 +168,33 @@ func TestOfficialDigitalSignature(t *testing.T) {
 				t.Errorf("byte %d of the signature does not matter", i)
 			}
 			signature[i] ^= 1
+		}
+	}
+}
+
+// TestRSASignature: the other cipher, with a key of our own: eBay's private one is not
+// published.
+func TestRSASignature(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := privateKey("-----BEGIN PRIVATE KEY-----\n" + base64.StdEncoding.EncodeToString(der) + "\n-----END PRIVATE KEY-----\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := signText(read, []byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"text": true, "texu": false} {
+		sum := sha256.Sum256([]byte(text))
+		if got := rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, sum[:], signature) == nil; got != want {
+			t.Errorf("%q verifies: %v, want %v", text, got, want)
 		}
 	}
 }
