@@ -74,6 +74,12 @@ type dispute struct {
 	reason         string
 }
 
+// pending is a refund that is under way.
+type pending struct {
+	order  *order
+	refund *refund
+}
+
 // Address is where somebody lives.
 type Address struct {
 	FirstName, LastName, Company, Address1, Address2, City string
@@ -452,7 +458,9 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, error) {
 			rl.line.move(rl.quantity)
 		}
 	}
-	if !spec.Pending {
+	if spec.Pending {
+		s.underWay = append(s.underWay, pending{o, r})
+	} else {
 		r.done = r.at
 	}
 	o.refunds = append(o.refunds, r)
@@ -463,14 +471,16 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, error) {
 // mature finishes the refunds that are due. Callers hold mu.
 func (s *Simulator) mature() {
 	now := s.now()
-	for _, o := range s.inOrder {
-		for _, r := range o.refunds {
-			if r.done.IsZero() && !now.Before(r.at.Add(s.cfg.RefundDelay)) {
-				r.done = now
-				s.touch(o)
-			}
+	left := s.underWay[:0]
+	for _, p := range s.underWay {
+		if now.Before(p.refund.at.Add(s.cfg.RefundDelay)) {
+			left = append(left, p)
+			continue
 		}
+		p.refund.done = now
+		s.touch(p.order)
 	}
+	s.underWay = left
 }
 
 func (o *order) refunded() (sum int64) {

@@ -32,6 +32,7 @@ type Simulator struct {
 	nextID   int64
 	orders   map[string]*order
 	inOrder  []*order // by creation
+	underWay []pending
 	items    []*item
 	bySKU    map[string]*item
 	ledger   []Write
