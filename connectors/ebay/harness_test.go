@@ -106,18 +106,20 @@ func (m *memory) Lock(_ context.Context, name string) (func(), error) {
 
 // limiter lets everything pass and remembers what it was told.
 type limiter struct {
-	mu    sync.Mutex
-	waits map[string]int
-	told  map[string]connectors.LimitState
+	mu         sync.Mutex
+	waits      map[string]int
+	priorities map[connectors.Priority]int
+	told       map[string]connectors.LimitState
 }
 
-func (l *limiter) Wait(ctx context.Context, operation string, _ float64, _ connectors.Priority) error {
+func (l *limiter) Wait(ctx context.Context, operation string, _ float64, p connectors.Priority) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waits == nil {
-		l.waits = map[string]int{}
+		l.waits, l.priorities = map[string]int{}, map[connectors.Priority]int{}
 	}
 	l.waits[operation]++
+	l.priorities[p]++
 	return ctx.Err()
 }
 

@@ -55,6 +55,9 @@ func (c cursor) result(res connectors.PollResult) connectors.PollResult {
 // left for clocks and leap days.
 const farthest = 729 * 24 * time.Hour
 
+// history is what leaves quota to others: windows that end so long ago.
+const history = 24 * time.Hour
+
 // resolution is that of lastModifiedDate; both ends of a window belong to it.
 const resolution = time.Millisecond
 
@@ -88,7 +91,7 @@ func (p *orderPoller) Poll(ctx context.Context, req connectors.PollRequest, emit
 	}
 	from = from.Truncate(resolution)
 	// The first question only asks what time it is over there, and whether there is anything.
-	probe, err := p.page(ctx, from, time.Time{}, 0, 1)
+	probe, err := p.page(ctx, from, time.Time{}, 0, 1, connectors.Normal)
 	if err != nil {
 		return res, fmt.Errorf("polling orders: %w", err)
 	}
@@ -117,7 +120,11 @@ func (p *orderPoller) Poll(ctx context.Context, req connectors.PollRequest, emit
 		if to.After(bound) {
 			to = bound
 		}
-		nodes, total, pages, err := p.window(ctx, from, to)
+		urgency := connectors.Normal
+		if bound.Sub(to) > history {
+			urgency = connectors.Backfill
+		}
+		nodes, total, pages, err := p.window(ctx, from, to, urgency)
 		res.Pages += pages
 		if err != nil {
 			return res, fmt.Errorf("polling orders: %w", err)
@@ -164,8 +171,8 @@ type node struct {
 
 // window reads all orders that changed from one time to another, both included, oldest
 // first. nodes is nil when there are more than a page holds and the window can be cut.
-func (p *orderPoller) window(ctx context.Context, from, to time.Time) (nodes []node, total int64, pages int, err error) {
-	first, err := p.page(ctx, from, to, 0, p.cfg.PageSize)
+func (p *orderPoller) window(ctx context.Context, from, to time.Time, urgency connectors.Priority) (nodes []node, total int64, pages int, err error) {
+	first, err := p.page(ctx, from, to, 0, p.cfg.PageSize, urgency)
 	if err != nil {
 		return nil, 0, 1, err
 	}
@@ -178,7 +185,7 @@ func (p *orderPoller) window(ctx context.Context, from, to time.Time) (nodes []n
 		}
 		// More than a page within one millisecond: nothing is left but to count.
 		for more := true; more; {
-			next, err := p.page(ctx, from, to, len(all), p.cfg.PageSize)
+			next, err := p.page(ctx, from, to, len(all), p.cfg.PageSize, urgency)
 			if err != nil {
 				return nil, 0, pages + 1, err
 			}
@@ -202,7 +209,7 @@ type orderPage struct {
 	date  time.Time
 }
 
-func (p *orderPoller) page(ctx context.Context, from, to time.Time, offset, limit int) (page orderPage, err error) {
+func (p *orderPoller) page(ctx context.Context, from, to time.Time, offset, limit int, urgency connectors.Priority) (page orderPage, err error) {
 	end := ""
 	if !to.IsZero() {
 		end = stamp(to)
@@ -213,7 +220,7 @@ func (p *orderPoller) page(ctx context.Context, from, to time.Time, offset, limi
 		// Without it taxes that eBay remits are left out of the totals.
 		"fieldGroups": {"TAX_BREAKDOWN"},
 	}
-	a, err := p.read(ctx, request{endpoint: callOrders, query: q, priority: connectors.Normal})
+	a, err := p.read(ctx, request{endpoint: callOrders, query: q, priority: urgency})
 	if err != nil {
 		return page, err
 	}

@@ -323,3 +323,18 @@ func TestOneDoesNotKeepTheOthers(t *testing.T) {
 		t.Errorf("%d products, want the other 2", len(raws))
 	}
 }
+
+// TestHistoryGivesWay: windows of long ago leave quota to what is urgent, those of today do
+// not wait.
+func TestHistoryGivesWay(t *testing.T) {
+	s := open(t, simulator.Config{}, func(c *Config) { c.PageSize = 2 })
+	stocked(s)
+	place(t, s, 9, 24*time.Hour)
+	s.poll(t, connectors.Orders, connectors.PollRequest{})
+	l := s.deps.Limiter.(*limiter)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.priorities[connectors.Backfill] == 0 || l.priorities[connectors.Normal] == 0 {
+		t.Errorf("calls by priority: %v", l.priorities)
+	}
+}
