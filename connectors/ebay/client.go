@@ -39,6 +39,8 @@ type client struct {
 	tokens map[actor]*auth
 	sign   *signer
 	quotas quotas
+	// single: bulkUpdatePriceQuantity takes one SKU at a time; see update.
+	single atomic.Bool
 }
 
 func newClient(cfg Config, deps connectors.Deps) *client {

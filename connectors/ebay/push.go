@@ -70,7 +70,7 @@ func (p *pusher) PushStock(ctx context.Context, writes []connectors.StockWrite) 
 	answers, err := p.update(ctx, entries, urgency)
 	for n, i := range sent {
 		results[i] = answers[n]
-		if answers[n].Outcome != event.Outcome_OUTCOME_ACCEPTED {
+		if o := answers[n].Outcome; o != event.Outcome_OUTCOME_ACCEPTED && o != event.Outcome_OUTCOME_NOT_SENT {
 			p.book.forget(entries[n].SKU) // it may be because an offer is another one now
 		}
 	}

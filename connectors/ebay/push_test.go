@@ -180,22 +180,27 @@ func TestPushFaults(t *testing.T) {
 	}
 }
 
-// TestOneSKU: where eBay takes one SKU a call, stock_batch says so; a batch that is too large
-// is refused whole, and nothing of it is done.
+// TestOneSKU: where eBay takes one SKU a call, a batch is sent again one by one, and so are
+// all after it.
 func TestOneSKU(t *testing.T) {
-	s := open(t, simulator.Config{OneSKU: true}, func(c *Config) { c.StockBatch = 1 })
+	s := open(t, simulator.Config{OneSKU: true}, nil)
 	stocked(s)
-	if s.conn.Stock.Batch() != 1 {
-		t.Errorf("batch %d", s.conn.Stock.Batch())
+	two := func(n int64) []connectors.StockWrite {
+		return []connectors.StockWrite{{StockID: "85123A", Quantity: n}, {StockID: "MUG-R", Quantity: n}}
 	}
-	two := []connectors.StockWrite{{StockID: "85123A", Quantity: 1}, {StockID: "MUG-R", Quantity: 1}}
-	if got := pushed(t, s, two...); got[0] != "REFUSED 25002" || got[1] != "REFUSED 25002" || s.Available("85123A") != 100 {
-		t.Errorf("got %v, shown %d", got, s.Available("85123A"))
-	}
-	for i := range two {
-		if got := pushed(t, s, two[i]); got[0] != "ACCEPTED " {
-			t.Errorf("got %v", got)
+	for round, calls := range []int{3, 2, 2} { // the batch and two, and then two
+		before := s.tape.made(callUpdate.name())
+		if got := pushed(t, s, two(int64(round))...); got[0] != "ACCEPTED " || got[1] != "ACCEPTED " || s.Available("MUG-R") != int64(round) {
+			t.Errorf("round %d: %v, shown %d", round, got, s.Available("MUG-R"))
 		}
+		if got := s.tape.made(callUpdate.name()) - before; got != calls {
+			t.Errorf("round %d: %d calls, want %d", round, got, calls)
+		}
+	}
+	// What fails on the way leaves the rest unsent.
+	s.SetFaults(simulator.Faults{Throttle: 1})
+	if got := pushed(t, s, two(9)...); got[0] != "NOT_SENT retry-after" || got[1] != "NOT_SENT retry-after" {
+		t.Errorf("throttled: %v", got)
 	}
 }
 

@@ -47,11 +47,47 @@ type entryAnswer struct {
 	Errors []fault `json:"errors"`
 }
 
-// update sends entries and says what became of each.
+// update sends entries and says what became of each. eBay's contract says of this call both
+// "up to 25" and "only one SKU". A call of several that is refused as a whole did nothing: its
+// entries are sent alone, and so are all after them, if that was all that was wrong.
 func (c *client) update(ctx context.Context, entries []priceQuantity, p connectors.Priority) ([]connectors.Result, error) {
+	if len(entries) > 1 && c.single.Load() {
+		return c.updateEach(ctx, entries, p)
+	}
+	results, whole, err := c.updateAll(ctx, entries, p)
+	if !whole || len(entries) < 2 {
+		return results, err
+	}
+	results, err = c.updateEach(ctx, entries, p)
+	accepted := true
+	for _, r := range results {
+		accepted = accepted && r.Outcome == event.Outcome_OUTCOME_ACCEPTED
+	}
+	if accepted {
+		c.single.Store(true)
+	}
+	return results, err
+}
+
+// updateEach sends entries one by one. What is left when a call fails for all of them was not
+// sent.
+func (c *client) updateEach(ctx context.Context, entries []priceQuantity, p connectors.Priority) ([]connectors.Result, error) {
 	results := make([]connectors.Result, len(entries))
+	for i := range entries {
+		one, _, err := c.updateAll(ctx, entries[i:i+1], p)
+		results[i] = one[0]
+		if err != nil {
+			return fill(results, event.Outcome_OUTCOME_NOT_SENT), err
+		}
+	}
+	return results, nil
+}
+
+// updateAll sends entries in one call; whole says that it was refused as a whole.
+func (c *client) updateAll(ctx context.Context, entries []priceQuantity, p connectors.Priority) (results []connectors.Result, whole bool, err error) {
+	results = make([]connectors.Result, len(entries))
 	if len(entries) == 0 {
-		return results, nil
+		return results, false, nil
 	}
 	a, err := c.send(ctx, request{endpoint: callUpdate, body: map[string]any{"requests": entries}, priority: p})
 	var answer struct {
@@ -65,15 +101,17 @@ func (c *client) update(ctx context.Context, entries []priceQuantity, p connecto
 		for i := range results {
 			results[i] = r
 		}
+		var refused *refusal
+		whole = errors.As(err, &refused) && refused.status == http.StatusBadRequest
 		if !errors.Is(err, connectors.ErrNeedsAuthorisation) && !errors.Is(err, context.Canceled) {
 			err = nil // the results say it all
 		}
-		return results, err
+		return results, whole, err
 	}
 	for i, e := range entries {
 		results[i] = c.outcome(e, answer.Responses)
 	}
-	return results, nil
+	return results, false, nil
 }
 
 // failure is the result of a write whose call failed as a whole.
