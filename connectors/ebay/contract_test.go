@@ -167,7 +167,7 @@ func (tp *tape) check(r *http.Request, body []byte) (name string, input *openapi
 		path, ok := sharedFile(tp.t, file)
 		if !ok {
 			for _, e := range endpoints() {
-				if e.method == r.Method && e.base == base {
+				if e.method == r.Method && fits(e.base+e.path, r.URL.EscapedPath()) {
 					name = e.name()
 				}
 			}
@@ -201,6 +201,20 @@ func (tp *tape) check(r *http.Request, body []byte) (name string, input *openapi
 	}
 	tp.t.Errorf("%s: there is no contract for it", name)
 	return name, nil
+}
+
+// fits says whether a path is one of a template's, {names} being any one part.
+func fits(template, path string) bool {
+	want, got := strings.Split(template, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if want[i] != got[i] && !strings.HasPrefix(want[i], "{") {
+			return false
+		}
+	}
+	return true
 }
 
 // known refuses what a contract lets pass because it forbids nothing: query parameters and
