@@ -396,20 +396,19 @@ func (t *translation) totals(d *orderDoc) {
 	if t.r.Err() != nil {
 		return
 	}
-	missing := t.sum(total, -subtotal, discount, freed, -adjustment, -delivery, -tax)
-	switch missing {
-	case 0:
-	case remitted:
-		// Tax that eBay remits, in the total and not in the tax.
-		tax = t.sum(tax, remitted)
-	case imports:
-		delivery = t.sum(delivery, imports)
-	case remitted + imports:
-		tax, delivery = t.sum(tax, remitted), t.sum(delivery, imports)
-	default:
-		t.r.Fail("pricingSummary.total is %d, its parts add up to %d (smallest units of %s)", total, total-missing, t.currency)
+	// What the contract leaves open is found out by what adds up: whether an adjustment is
+	// told with its sign or as what is taken off, and whether tax that eBay remits, and import
+	// charges, are in the total without being in the parts.
+	rest := t.sum(total, -subtotal, discount, freed, -delivery, -tax)
+	if t.r.Err() != nil {
 		return
 	}
+	signed, ofTax, ofDelivery, ok := fit(rest, adjustment, remitted, imports)
+	if !ok {
+		t.r.Fail("pricingSummary.total is %d, its parts add up to %d (smallest units of %s)", total, total-rest+adjustment, t.currency)
+		return
+	}
+	adjustment, tax, delivery = signed, t.sum(tax, ofTax), t.sum(delivery, ofDelivery)
 	o.Subtotal, o.Total, o.TotalTax, o.TotalShipping = t.money(subtotal), t.money(total), t.money(tax), t.money(delivery)
 	o.TotalDiscounts = t.money(t.sum(discount, freed, -adjustment))
 	for _, part := range []struct {
@@ -427,6 +426,19 @@ func (t *translation) totals(d *orderDoc) {
 	if tax != 0 {
 		o.Taxes = t.orderTaxes(o.Lines, tax, lineTax)
 	}
+}
+
+// fit finds what the rest of a total is: the adjustment with one of its signs, and with it
+// nothing, the remitted tax, the import charges, or both. The plainest comes first.
+func fit(rest, adjustment, remitted, imports int64) (signed, tax, delivery int64, ok bool) {
+	for _, signed := range [...]int64{adjustment, -adjustment} {
+		for _, more := range [...][2]int64{{0, 0}, {remitted, 0}, {0, imports}, {remitted, imports}} {
+			if rest-signed == more[0]+more[1] {
+				return signed, more[0], more[1], true
+			}
+		}
+	}
+	return 0, 0, 0, false
 }
 
 // orderTaxes adds up the lines' taxes by what they are; when they are not all of it, the

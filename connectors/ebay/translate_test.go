@@ -84,6 +84,9 @@ func TestTotals(t *testing.T) {
 		{"members in another order", change(`"value":"32.32","currency":"GBP"`, `"currency":"GBP","value":"32.32"`), 539, 395},
 		// Remitted tax in the total, and in no list of taxes and not in the tax.
 		{"remitted beside the tax", change(`"tax":{"value":"5.39"`, `"tax":{"value":"1.00"`, taxed, `"taxes":[]`), 539, 395},
+		// An adjustment of one pound less, told as -1 and as 1.
+		{"adjustment with its sign", change(`"total":{"value":"32.32","currency":"GBP"}},"cancel`, `"adjustment":{"value":"-1.00","currency":"GBP"},"total":{"value":"31.32","currency":"GBP"}},"cancel`), 539, 395},
+		{"adjustment taken off", change(`"total":{"value":"32.32","currency":"GBP"}},"cancel`, `"adjustment":{"value":"1.00","currency":"GBP"},"total":{"value":"31.32","currency":"GBP"}},"cancel`), 539, 395},
 		// Import charges in the total, and not in the delivery.
 		{"import charges", change(`"value":"32.32","currency":"GBP"}},"cancel`, `"value":"34.32","currency":"GBP"}},"cancel`,
 			`"shippingCost":{"value":"3.00","currency":"GBP"}`, `"shippingCost":{"value":"3.00","currency":"GBP"},"importCharges":{"value":"2.00","currency":"GBP"}`), 539, 595},
