@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
@@ -31,9 +32,13 @@ func List() ([]Info, error) {
 	}
 	shop := shopify.DefaultConfig()
 	shop.Shop, shop.ClientID, shop.ClientSecret = "example.myshopify.com", "example", "env:EXAMPLE"
+	seller := ebay.DefaultConfig()
+	seller.Marketplace, seller.ClientID, seller.ClientSecret, seller.RefreshToken = "EBAY_GB", "example", "env:EXAMPLE", "env:EXAMPLE"
+	seller.Endpoint, seller.VerificationToken = "https://example.com/webhooks/ebay/example", "env:EXAMPLE"
 	var infos []Info
 	for _, open := range []func() (*connectors.Connector, error){
 		func() (*connectors.Connector, error) { return shopify.New(shop, schemas.Production, deps) },
+		func() (*connectors.Connector, error) { return ebay.New(seller, schemas.Production, deps) },
 		func() (*connectors.Connector, error) {
 			return warehouse.New(warehouse.Config{Secret: "env:EXAMPLE"}, schemas.Production, deps)
 		},

@@ -16,6 +16,7 @@ func TestList(t *testing.T) {
 	}
 	want := []Info{
 		{"shopify", connectors.Channel, []string{"check", "receive", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock"}},
+		{"ebay", connectors.Channel, []string{"check", "receive", "challenge", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"}},
 		{"warehouse", connectors.Warehouse, []string{"check", "receive", "translate"}},
 		{"ecb", connectors.Rates, []string{"check", "poll:rates", "translate"}},
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
@@ -40,6 +41,20 @@ func (c *connection) has(s connectors.Subject) bool {
 // https://shopify.dev/docs/api/usage/limits
 var quota = xredis.Quota{Capacity: 1000, PerSecond: 50}
 
+// quotas by operation, of platforms that keep several; what they tell later corrects them.
+func quotas(connector string) map[string]xredis.Quota {
+	day := func(calls float64) xredis.Quota { return xredis.Quota{Capacity: calls, PerSecond: calls / 86400} }
+	switch connector {
+	case ebay.Name:
+		// Calls a day of one application by API.
+		// https://developer.ebay.com/develop/get-started/api-call-limits
+		return map[string]xredis.Quota{
+			"fulfillment": day(100_000), "inventory": day(2_000_000), "notification": day(10_000), "analytics": day(5_000), "post-order": day(10_000),
+		}
+	}
+	return nil
+}
+
 // openConnections opens what the configuration names. Nobody is called.
 func (a *App) openConnections() error {
 	tokens, err := a.tokens()
@@ -49,7 +64,7 @@ func (a *App) openConnections() error {
 	bucket := xredis.NewBucket(a.Redis, a.Scope.Key(""))
 	for _, name := range a.Config.Names() {
 		cfg := a.Config.Connections[name]
-		limiter, err := push.NewLimiter(bucket, name, quota, nil, a.Log)
+		limiter, err := push.NewLimiter(bucket, name, quota, quotas(cfg.Connector), a.Log)
 		if err != nil {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}
@@ -64,6 +79,8 @@ func (a *App) openConnections() error {
 		switch cfg.Connector {
 		case shopify.Name:
 			c, err = shopify.New(*cfg.Shopify, a.Config.Environment, deps)
+		case ebay.Name:
+			c, err = ebay.New(*cfg.Ebay, a.Config.Environment, deps)
 		case ecb.Name:
 			c, err = ecb.New(*cfg.ECB, deps)
 		case warehouse.Name:

@@ -21,6 +21,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/warehouse"
@@ -256,6 +257,7 @@ type Connection struct {
 	AllowHTTP bool                 `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
 
 	Shopify   *shopify.Config   `yaml:"shopify" doc:"Settings of the connector shopify."`
+	Ebay      *ebay.Config      `yaml:"ebay" doc:"Settings of the connector ebay."`
 	ECB       *ecb.Config       `yaml:"ecb" doc:"Settings of the connector ecb."`
 	Warehouse *warehouse.Config `yaml:"warehouse" doc:"Settings of the connector warehouse."`
 }
@@ -271,6 +273,10 @@ func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
 	if found.Shopify != nil {
 		d := shopify.DefaultConfig()
 		found.Shopify = &d
+	}
+	if found.Ebay != nil {
+		d := ebay.DefaultConfig()
+		found.Ebay = &d
 	}
 	if found.Warehouse != nil {
 		d := warehouse.DefaultConfig()
@@ -527,6 +533,9 @@ func (c *Config) connection(name string) error {
 	if n.Shopify != nil && n.Shopify.Auth == shopify.AuthOfflineToken && c.Tokens.Dir == "" {
 		return errors.New("shopify: auth offline_token needs tokens.dir: a rotated token that is lost cannot be asked for again")
 	}
+	if n.Ebay != nil && c.Tokens.Dir == "" {
+		return errors.New("ebay: it needs tokens.dir: the journal that keeps refunds from being made twice is kept there")
+	}
 	type section struct {
 		name string
 		set  bool
@@ -534,6 +543,7 @@ func (c *Config) connection(name string) error {
 	}
 	sections := []section{
 		{"shopify", n.Shopify != nil, func() error { return n.Shopify.Validate(c.Environment) }},
+		{"ebay", n.Ebay != nil, func() error { return n.Ebay.Validate(c.Environment) }},
 		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
 		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
 	}
