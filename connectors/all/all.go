@@ -10,6 +10,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon"
+	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
@@ -45,12 +46,16 @@ func List() ([]Info, error) {
 	sp.ClientID, sp.ClientSecret, sp.RefreshToken = "example", "env:EXAMPLE", "env:EXAMPLE"
 	sp.QueueURL = "https://sqs.eu-west-1.amazonaws.com/123456789012/example"
 	sp.QueueAccessKeyID, sp.QueueSecretKey = "example", "env:EXAMPLE"
+	bay := ebay.DefaultConfig()
+	bay.Marketplace, bay.ClientID, bay.ClientSecret, bay.RefreshToken = "EBAY_GB", "example", "env:EXAMPLE", "env:EXAMPLE"
+	bay.Endpoint, bay.VerificationToken = "https://example.com/webhooks/ebay/example", "env:EXAMPLE"
 	var infos []Info
 	for _, open := range []func() (*connectors.Connector, error){
 		func() (*connectors.Connector, error) { return shopify.New(shop, schemas.Production, deps) },
 		func() (*connectors.Connector, error) { return woocommerce.New(woo, schemas.Production, deps) },
 		func() (*connectors.Connector, error) { return magento.New(mage, schemas.Production, deps) },
 		func() (*connectors.Connector, error) { return amazon.New(sp, schemas.Production, deps) },
+		func() (*connectors.Connector, error) { return ebay.New(bay, schemas.Production, deps) },
 		func() (*connectors.Connector, error) {
 			return warehouse.New(warehouse.Config{Secret: "env:EXAMPLE"}, schemas.Production, deps)
 		},

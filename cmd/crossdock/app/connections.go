@@ -9,6 +9,7 @@ import (
 	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon"
+	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
@@ -74,6 +75,8 @@ func (a *App) openConnections() error {
 			c, err = magento.New(*cfg.Magento, a.Config.Environment, deps)
 		case amazon.Name:
 			c, err = amazon.New(*cfg.Amazon, a.Config.Environment, deps)
+		case ebay.Name:
+			c, err = ebay.New(*cfg.Ebay, a.Config.Environment, deps)
 		case ecb.Name:
 			c, err = ecb.New(*cfg.ECB, deps)
 		case warehouse.Name:

@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/helloword/crossdock/connectors/amazon"
+	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/woocommerce"
 	xredis "github.com/helloword/crossdock/internal/redis"
@@ -20,6 +21,8 @@ func quotas(connector string) (other xredis.Quota, named map[string]xredis.Quota
 		return xredis.Quota{Capacity: 40, PerSecond: 20}, nil
 	case amazon.Name:
 		return quota, amazonQuotas()
+	case ebay.Name:
+		return quota, ebayQuotas()
 	default:
 		return quota, nil
 	}
@@ -45,5 +48,16 @@ func amazonQuotas() map[string]xredis.Quota {
 		"getSubscription":              {Capacity: 5, PerSecond: 1},
 		"createSubscription":           {Capacity: 5, PerSecond: 1},
 		"deleteSubscriptionById":       {Capacity: 5, PerSecond: 1},
+	}
+}
+
+// ebayQuotas are calls a day of one application, by API; what eBay tells later corrects them.
+// https://developer.ebay.com/develop/get-started/api-call-limits
+func ebayQuotas() map[string]xredis.Quota {
+	day := func(calls float64) xredis.Quota { return xredis.Quota{Capacity: calls, PerSecond: calls / 86400} }
+	return map[string]xredis.Quota{
+		"fulfillment": day(100_000), "inventory": day(2_000_000), "notification": day(10_000), "analytics": day(5_000),
+		// Not published: assumed.
+		"post-order": day(10_000),
 	}
 }

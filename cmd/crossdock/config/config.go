@@ -22,6 +22,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon"
+	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/ecb"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
@@ -262,6 +263,7 @@ type Connection struct {
 	WooCommerce *woocommerce.Config `yaml:"woocommerce" doc:"Settings of the connector woocommerce."`
 	Magento     *magento.Config     `yaml:"magento" doc:"Settings of the connector magento."`
 	Amazon      *amazon.Config      `yaml:"amazon" doc:"Settings of the connector amazon."`
+	Ebay        *ebay.Config        `yaml:"ebay" doc:"Settings of the connector ebay."`
 	ECB         *ecb.Config         `yaml:"ecb" doc:"Settings of the connector ecb."`
 	Warehouse   *warehouse.Config   `yaml:"warehouse" doc:"Settings of the connector warehouse."`
 }
@@ -289,6 +291,10 @@ func (c *Connection) UnmarshalYAML(unmarshal func(any) error) error {
 	if found.Amazon != nil {
 		d := amazon.DefaultConfig()
 		found.Amazon = &d
+	}
+	if found.Ebay != nil {
+		d := ebay.DefaultConfig()
+		found.Ebay = &d
 	}
 	if found.Warehouse != nil {
 		d := warehouse.DefaultConfig()
@@ -542,6 +548,9 @@ func (c *Config) connection(name string) error {
 	if n.AllowHTTP && c.Environment == schemas.Production {
 		return errors.New("allow_loopback is for the test environment only")
 	}
+	if n.Ebay != nil && c.Tokens.Dir == "" {
+		return errors.New("ebay: it needs tokens.dir: the journal that keeps refunds from being made twice is kept there")
+	}
 	if n.Shopify != nil && n.Shopify.Auth == shopify.AuthOfflineToken && c.Tokens.Dir == "" {
 		return errors.New("shopify: auth offline_token needs tokens.dir: a rotated token that is lost cannot be asked for again")
 	}
@@ -555,6 +564,7 @@ func (c *Config) connection(name string) error {
 		{"woocommerce", n.WooCommerce != nil, func() error { return n.WooCommerce.Validate(c.Environment) }},
 		{"magento", n.Magento != nil, func() error { return n.Magento.Validate(c.Environment) }},
 		{"amazon", n.Amazon != nil, func() error { return n.Amazon.Validate(c.Environment) }},
+		{"ebay", n.Ebay != nil, func() error { return n.Ebay.Validate(c.Environment) }},
 		{"ecb", n.ECB != nil, func() error { return n.ECB.Validate(c.Environment) }},
 		{"warehouse", n.Warehouse != nil, func() error { return n.Warehouse.Validate(c.Environment) }},
 	}

@@ -49,7 +49,8 @@ type shop interface {
 	http.Handler
 	// stock opens the shop with made-up goods.
 	stock(goods []Good) error
-	// sell places one paid order of a good, and returns the platform's name of it.
+	// sell places one order of a good, paid where a paid order can be cancelled, and returns the
+	// platform's name of it.
 	sell(g Good, quantity int64) (order string, err error)
 	// cancel cancels an order that sell returned.
 	cancel(order string) error
@@ -75,6 +76,9 @@ var Goods = []Good{
 
 // platforms that can be run alone, by name.
 var platforms = map[string]func(o Options) (shop, error){
+	"amazon":      openAmazon,
+	"ebay":        openEbay,
+	"magento":     openMagento,
 	"shopify":     openShopify,
 	"woocommerce": openWooCommerce,
 }
@@ -133,7 +137,7 @@ func (r *Running) Stop() { r.stop() }
 // Subscribe lets the platform deliver its webhooks to an address, where it has any.
 func (r *Running) Subscribe(address string) error { return r.till.subscribe(address) }
 
-// Sell places one paid order, and returns what the platform calls it.
+// Sell places one order, and returns what the platform calls it.
 func (r *Running) Sell(g Good, quantity int64) (order string, err error) {
 	return r.till.sell(g, quantity)
 }

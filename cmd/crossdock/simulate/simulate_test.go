@@ -93,7 +93,7 @@ func TestEveryPlatform(t *testing.T) {
 }
 
 // webhooks are the platforms that deliver to an address of ours.
-var webhooks = map[string]bool{"shopify": true, "woocommerce": true}
+var webhooks = map[string]bool{"shopify": true, "woocommerce": true, "ebay": true}
 
 // checkConnection loads what was printed as a configuration file.
 func checkConnection(t *testing.T, text string) {
@@ -106,7 +106,7 @@ func checkConnection(t *testing.T, text string) {
 	t.Setenv(SecretVariable, Secret)
 	t.Setenv("BUYER", strings.Repeat("k", 40))
 	file := filepath.Join(t.TempDir(), "crossdock.yaml")
-	yaml += "tenant: simulated\nkafka:\n  brokers: [\"127.0.0.1:9092\"]\nredis:\n  addrs: [\"127.0.0.1:6379\"]\nclickhouse:\n  addrs: [\"127.0.0.1:8123\"]\n  buyer_key: env:BUYER\ntokens:\n  dir: " + t.TempDir() + "\n"
+	yaml += "tenant: simulated\nkafka:\n  brokers: [\"127.0.0.1:9092\"]\nredis:\n  addrs: [\"127.0.0.1:6379\"]\nclickhouse:\n  addrs: [\"127.0.0.1:8123\"]\n  buyer_key: env:BUYER\ntokens:\n  dir: " + t.TempDir() + "\n  key: env:BUYER\n"
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,297 @@
+package ebay
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/ebay/simulator"
+	"github.com/helloword/crossdock/internal/httpx"
+	"github.com/helloword/crossdock/schemas"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// shop is a simulator with a connector opened on it. Every call that the connector makes is
+// checked against eBay's contract, and so is every answer of the simulator.
+type shop struct {
+	*simulator.Simulator
+	conn   *connectors.Connector
+	server *httptest.Server
+	clock  *clock
+	deps   connectors.Deps
+	cfg    Config
+	tape   *tape
+
+	mu       sync.Mutex
+	received []connectors.Delivery
+	refuse   int // calls to answer 500 first
+}
+
+// clock is a time that a test moves.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock { return &clock{t: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// memory is a token store.
+type memory struct {
+	mu    sync.Mutex
+	locks map[string]*sync.Mutex
+	held  map[string][]byte
+	saves int
+	fail  error
+}
+
+func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held[name], nil
+}
+
+func (m *memory) Save(_ context.Context, name string, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	if m.held == nil {
+		m.held = map[string][]byte{}
+	}
+	m.held[name] = value
+	m.saves++
+	return nil
+}
+
+func (m *memory) Lock(_ context.Context, name string) (func(), error) {
+	m.mu.Lock()
+	if m.locks == nil {
+		m.locks = map[string]*sync.Mutex{}
+	}
+	l := m.locks[name]
+	if l == nil {
+		l = &sync.Mutex{}
+		m.locks[name] = l
+	}
+	m.mu.Unlock()
+	l.Lock()
+	return l.Unlock, nil
+}
+
+// limiter lets everything pass and remembers what it was told.
+type limiter struct {
+	mu         sync.Mutex
+	waits      map[string]int
+	priorities map[connectors.Priority]int
+	told       map[string]connectors.LimitState
+}
+
+func (l *limiter) Wait(ctx context.Context, operation string, _ float64, p connectors.Priority) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waits == nil {
+		l.waits, l.priorities = map[string]int{}, map[connectors.Priority]int{}
+	}
+	l.waits[operation]++
+	l.priorities[p]++
+	return ctx.Err()
+}
+
+func (l *limiter) Observe(operation string, s connectors.LimitState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told == nil {
+		l.told = map[string]connectors.LimitState{}
+	}
+	l.told[operation] = s
+}
+
+func (l *limiter) last(operation string) connectors.LimitState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.told[operation]
+}
+
+const testToken = "verification-token-of-forty-characters-x"
+
+// open starts a simulator and opens a connector on it.
+func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
+	t.Helper()
+	s := &shop{clock: newClock()}
+	if sim.Now == nil {
+		sim.Now = s.clock.now
+	}
+	if sim.RetryScale == 0 {
+		sim.RetryScale = 1e-7
+	}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim.SignatureKey = public
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Simulator = simulator.New(sim)
+	s.server = httptest.NewServer(s.Simulator)
+	t.Cleanup(func() {
+		s.Simulator.Close()
+		s.server.Close()
+	})
+	t.Setenv("EBAY_TEST_SECRET", s.Simulator.Config().ClientSecret)
+	t.Setenv("EBAY_TEST_REFRESH", s.Simulator.Config().RefreshToken)
+	t.Setenv("EBAY_TEST_VERIFICATION", testToken)
+	t.Setenv("EBAY_TEST_JWE", "eyJhbGciOiJBMjU2R0NNS1ciLCJlbmMiOiJBMjU2R0NNIn0.made.up.for.tests")
+	t.Setenv("EBAY_TEST_KEY", base64.StdEncoding.EncodeToString(der))
+	cfg := DefaultConfig()
+	cfg.Marketplace = "EBAY_GB"
+	cfg.TestBaseURL = s.server.URL
+	cfg.ClientID = s.Simulator.Config().ClientID
+	cfg.ClientSecret, cfg.RefreshToken = "env:EBAY_TEST_SECRET", "env:EBAY_TEST_REFRESH"
+	cfg.SigningJWE, cfg.SigningKey = "env:EBAY_TEST_JWE", "env:EBAY_TEST_KEY"
+	cfg.VerificationToken, cfg.AlertEmail = "env:EBAY_TEST_VERIFICATION", "alerts@example.com"
+	cfg.Endpoint = s.listen(t)
+	if change != nil {
+		change(&cfg)
+	}
+	s.cfg = cfg
+	h := httpx.NewClient(httpx.Config{AllowLoopback: true})
+	s.tape = &tape{t: t, next: h.Transport}
+	h.Transport = s.tape
+	s.deps = connectors.Deps{
+		Account: "ebay-uk", HTTP: h, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Now: s.clock.now, Tokens: &memory{}, Limiter: &limiter{},
+	}
+	t.Cleanup(s.tape.CloseIdleConnections)
+	if s.conn, err = New(cfg, schemas.Test, s.deps); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// listen receives notifications, and keeps them as they came; a GET is a challenge.
+func (s *shop) listen(t testing.TB) string {
+	t.Helper()
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := connectors.Delivery{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header, Received: s.clock.now()}
+		if r.Method == http.MethodGet {
+			body, contentType, err := s.conn.Challenge.Answer(r.Context(), &d)
+			if err != nil {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Type", contentType)
+			_, _ = w.Write(body)
+			return
+		}
+		d.Body, _ = io.ReadAll(r.Body)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.refuse > 0 {
+			s.refuse--
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		s.received = append(s.received, d)
+	}))
+	t.Cleanup(hook.Close)
+	return hook.URL + "/webhooks/ebay/ebay-uk"
+}
+
+// deliveries waits for all notifications and hands them over.
+func (s *shop) deliveries(t testing.TB) []connectors.Delivery {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := s.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.received
+	s.received = nil
+	return out
+}
+
+// poll polls to the end and returns what came.
+func (s *shop) poll(t testing.TB, subject connectors.Subject, req connectors.PollRequest) ([]connectors.Raw, connectors.PollResult) {
+	t.Helper()
+	var raws []connectors.Raw
+	for {
+		res, err := s.conn.Poll[subject].Poll(context.Background(), req, func(r connectors.Raw) error {
+			raws = append(raws, r)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !res.More {
+			return raws, res
+		}
+		req.Cursor = res.Cursor
+	}
+}
+
+func (s *shop) record(raw connectors.Raw) *connectors.Record {
+	return &connectors.Record{Subject: raw.Subject, Account: "ebay-uk", Object: raw.Object, Format: raw.Format, Body: raw.Body, SourceTime: raw.SourceTime}
+}
+
+// translate translates what was polled.
+func (s *shop) translate(t testing.TB, raws []connectors.Raw) (facts []connectors.Facts) {
+	t.Helper()
+	for _, raw := range raws {
+		f, err := s.conn.Translate.Translate(s.record(raw))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", raw.Object, err, raw.Body)
+		}
+		facts = append(facts, f)
+	}
+	return facts
+}
+
+// stocked is a shop with some listings.
+func stocked(s *shop) []simulator.Product {
+	return []simulator.Product{
+		s.AddProduct(simulator.ProductSpec{Title: "White hanging heart", Vendor: "Lights Ltd", Variants: []simulator.VariantSpec{
+			{SKU: "85123A", Barcode: "4006381333931", Price: "2.55", Available: 100},
+		}}),
+		s.AddProduct(simulator.ProductSpec{Title: "Mug", Variants: []simulator.VariantSpec{
+			{SKU: "MUG-R", Title: "red", Price: "3.39", Available: 50},
+			{SKU: "MUG G/1", Title: "green", Barcode: "036000291452", Price: "3.40", Available: 5},
+		}}),
+	}
+}
+
+var buyer = &simulator.Customer{Username: "zoe_1850", FirstName: "Zoë", LastName: "O'Neil \"Z\"", Email: "zoe@example.com", Phone: "+44 20 7946 0000"}
+
+var home = &simulator.Address{
+	FirstName: "Zoë", LastName: "O'Neil", Address1: "1 High Street", Address2: "Flat 2", City: "London", Province: "England",
+	Zip: "sw1a 1aa", CountryCode: "GB", Phone: "+44 20 7946 0001",
+}
