@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"runtime/pprof"
 
 	"github.com/mattn/go-isatty"
@@ -38,10 +37,6 @@ dropped, and then compares what arrived in ClickHouse with the file's own arithm
 			log, err := telemetry.NewLogger(os.Stderr, level, false)
 			if err != nil {
 				return err
-			}
-			if os.Getenv("GOGC") == "" {
-				// The engines and the shops are in this process, too: memory is dearer here than time.
-				debug.SetGCPercent(150)
 			}
 			o.Version, o.Log, o.Progress = version, log, c.ErrOrStderr()
 			o.Live = isatty.IsTerminal(os.Stderr.Fd())

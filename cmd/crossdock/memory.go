@@ -8,11 +8,11 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// fitMemory chooses how much memory the collector may spend to save time: four times what is in
-// use, and never beyond four fifths of what the container has. GOGC and GOMEMLIMIT overrule it.
+// fitMemory chooses how much memory the collector may spend to save time: three times what is
+// in use, and never beyond four fifths of what the container has. GOGC and GOMEMLIMIT overrule it.
 func fitMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
+		debug.SetGCPercent(200)
 	}
 	// Without a container there is no limit, which is no error.
 	_, _ = memlimit.SetGoMemLimitWithOpts(
