@@ -329,7 +329,7 @@ func (s *Simulator) DeleteAccount(username, userID string) {
 	s.mu.Lock()
 	mail := s.post(nil, "MARKETPLACE_ACCOUNT_DELETION", object{"username": username, "userId": userID, "eiasToken": "made+up"})
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 }
 
 // post makes deliveries of one event, as the faults will have it. Callers hold mu, and hand
@@ -357,16 +357,16 @@ func (s *Simulator) post(mail []*delivery, topic string, data object) []*deliver
 		}
 		if s.hit(f.Late) {
 			s.stats.WebhooksLate++
-			d.due = by(f.LateBy, 2*time.Second)
+			d.Due = by(f.LateBy, 2*time.Second)
 		} else if s.hit(f.Reorder) {
 			s.stats.WebhooksReordered++
-			d.due = by(f.ReorderBy, 300*time.Millisecond)
+			d.Due = by(f.ReorderBy, 300*time.Millisecond)
 		}
 		mail = append(mail, d)
 		if s.hit(f.Duplicate) {
 			s.stats.WebhooksDuplicated++
 			twin := *d
-			twin.due = by(f.ReorderBy, 300*time.Millisecond)
+			twin.Due = by(f.ReorderBy, 300*time.Millisecond)
 			mail = append(mail, &twin)
 		}
 	}

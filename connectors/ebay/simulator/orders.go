@@ -131,7 +131,7 @@ func (s *Simulator) PlaceOrder(spec OrderSpec) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("placing an order: %w", err)
 	}
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return o.id, nil
 }
 
@@ -235,7 +235,7 @@ func (s *Simulator) change(id, what string, f func(o *order) ([]*delivery, error
 	if err != nil {
 		return fmt.Errorf("%s order %s: %w", what, id, err)
 	}
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 

@@ -120,7 +120,7 @@ func (s *Simulator) serve(rw http.ResponseWriter, r *http.Request, name, scope s
 		}
 	}
 	s.mu.Unlock()
-	s.mail.deliver(a.mail)
+	s.mail.Deliver(a.mail)
 	write(rw, a)
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/helloword/crossdock/connectors/mailroom"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -44,7 +45,8 @@ type Simulator struct {
 	subs     []*sub
 	messages int64
 
-	mail *mailroom
+	mail     *mailroom.Room[*delivery]
+	retrying int // deliveries that wait for another attempt
 }
 
 // item is an inventory item with its one offer.
@@ -82,7 +84,7 @@ func New(cfg Config) *Simulator {
 		rng:    mathrand.New(mathrand.NewPCG(cfg.Seed, 0xeba1)),
 		nextID: 1_000_000, orders: map[string]*order{}, bySKU: map[string]*item{}, tokens: map[string]grant{}, spent: map[string]int64{},
 	}
-	s.mail = newMailroom(s)
+	s.mail = mailroom.New(s.cfg.Workers, s.cfg.Queue, s.attempt)
 	s.mux = s.routes()
 	return s
 }
@@ -277,9 +279,6 @@ func (s *Simulator) Listings() iter.Seq[Listing] {
 		}
 	}
 }
-
-// Close stops the delivery of notifications; what was not delivered is lost.
-func (s *Simulator) Close() { s.mail.close() }
 
 // Settle waits until everything that happened so far can be polled: times are told in
 // milliseconds, and the Date header in seconds. It waits by the machine's clock.

@@ -2,17 +2,16 @@ package simulator
 
 import (
 	"bytes"
-	"container/heap"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"io"
 	"net/http"
-	"sync"
 	"time"
+
+	"github.com/helloword/crossdock/connectors/mailroom"
 )
 
 // subscription is one topic sent to one address.
@@ -49,13 +48,13 @@ func (s *Simulator) Subscriptions() int {
 // delivery is one webhook on its way. Its bytes never change, whatever happens to the
 // object in the meantime: a retry carries the payload of the first attempt.
 type delivery struct {
+	mailroom.Slot
 	sub       *subscription
 	body      []byte
 	webhookID string
 	eventID   string
 	triggered time.Time
 	attempt   int
-	due       time.Time // zero = at once
 }
 
 // post makes deliveries of one event, as the faults will have it. Callers hold mu, and hand
@@ -97,16 +96,16 @@ func (s *Simulator) addressed(mail []*delivery, sub *subscription, body []byte, 
 	}
 	if s.hit(f.Late) {
 		s.stats.WebhooksLate++
-		d.due = by(f.LateBy, 2*time.Second)
+		d.Due = by(f.LateBy, 2*time.Second)
 	} else if s.hit(f.Reorder) {
 		s.stats.WebhooksReordered++
-		d.due = by(f.ReorderBy, 300*time.Millisecond)
+		d.Due = by(f.ReorderBy, 300*time.Millisecond)
 	}
 	mail = append(mail, d)
 	if s.hit(f.Duplicate) {
 		s.stats.WebhooksDuplicated++
 		twin := *d
-		twin.due = by(f.ReorderBy, 300*time.Millisecond)
+		twin.Due = by(f.ReorderBy, 300*time.Millisecond)
 		mail = append(mail, &twin)
 	}
 	return mail
@@ -135,147 +134,29 @@ var pauses = [...]time.Duration{
 	15 * time.Minute, 30 * time.Minute, 60 * time.Minute, 120 * time.Minute,
 }
 
-// mailroom delivers: workers take from a bounded queue, and one clerk feeds into it what is
-// due later.
-type mailroom struct {
-	s     *Simulator
-	queue chan *delivery
-	wake  chan struct{}
-	ctx   context.Context
-	stop  context.CancelFunc
-	done  sync.WaitGroup
-
-	mu       sync.Mutex
-	begun    bool
-	later    timetable
-	open     int // deliveries that are not delivered or given up
-	retrying int
-	idle     chan struct{} // closed when open reaches 0
-}
-
-func newMailroom(s *Simulator) *mailroom {
-	m := &mailroom{s: s, queue: make(chan *delivery, s.cfg.Queue), wake: make(chan struct{}, 1)}
-	m.ctx, m.stop = context.WithCancel(context.Background())
-	return m
-}
-
-// deliver takes deliveries over. It blocks while the queue is full.
-func (m *mailroom) deliver(mail []*delivery) {
-	if len(mail) == 0 {
-		return
-	}
-	m.mu.Lock()
-	if m.ctx.Err() != nil {
-		m.mu.Unlock()
-		return
-	}
-	if !m.begun {
-		m.begun = true
-		m.done.Add(m.s.cfg.Workers + 1)
-		for range m.s.cfg.Workers {
-			go m.work()
-		}
-		go m.clerk()
-	}
-	m.open += len(mail)
-	m.mu.Unlock()
-	for _, d := range mail {
-		m.put(d)
-	}
-}
-
-// put queues a delivery, or notes it down for later.
-func (m *mailroom) put(d *delivery) {
-	if d.due.IsZero() {
-		select {
-		case m.queue <- d:
-		case <-m.ctx.Done():
-		}
-		return
-	}
-	m.mu.Lock()
-	heap.Push(&m.later, d)
-	m.mu.Unlock()
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
-
-// clerk puts into the queue what has become due.
-func (m *mailroom) clerk() {
-	defer m.done.Done()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		m.mu.Lock()
-		var due *delivery
-		wait := time.Hour
-		if len(m.later) > 0 {
-			if wait = time.Until(m.later[0].due); wait <= 0 {
-				due = heap.Pop(&m.later).(*delivery)
-			}
-		}
-		m.mu.Unlock()
-		if due != nil {
-			due.due = time.Time{}
-			m.put(due)
-			if m.ctx.Err() != nil {
-				return
-			}
-			continue
-		}
-		timer.Reset(wait)
-		select {
-		case <-timer.C:
-		case <-m.wake:
-		case <-m.ctx.Done():
-			return
-		}
-	}
-}
-
-func (m *mailroom) work() {
-	defer m.done.Done()
-	for {
-		select {
-		case d := <-m.queue:
-			m.attempt(d)
-		case <-m.ctx.Done():
-			return
-		}
-	}
-}
-
 // attempt makes one call and decides how it goes on.
-func (m *mailroom) attempt(d *delivery) {
-	s := m.s
+func (s *Simulator) attempt(ctx context.Context, d *delivery) (again bool) {
 	if d.attempt > 0 {
-		m.mu.Lock()
-		m.retrying--
-		m.mu.Unlock()
-	}
-	ok := m.call(d)
-	if m.ctx.Err() != nil {
-		return
-	}
-	if ok {
 		s.mu.Lock()
-		s.stats.WebhooksDelivered++
+		s.retrying--
 		s.mu.Unlock()
-		m.finished()
-		return
 	}
-	m.mu.Lock()
-	again := d.attempt < len(pauses) && m.retrying < s.cfg.MaxRetrying
-	if again {
-		m.retrying++
-	}
-	m.mu.Unlock()
+	ok := s.call(ctx, d)
 	s.mu.Lock()
-	if again {
+	defer s.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case ok:
+		s.stats.WebhooksDelivered++
+		return false
+	case d.attempt < len(pauses) && s.retrying < s.cfg.MaxRetrying:
+		s.retrying++
 		s.stats.WebhooksRetried++
-	} else {
+		d.Due = time.Now().Add(time.Duration(float64(pauses[d.attempt])*s.cfg.RetryScale) + 1)
+		d.attempt++
+		return true
+	default:
 		s.stats.WebhooksGivenUp++
 		if !s.cfg.KeepSubscriptions && d.attempt >= len(pauses) && !d.sub.gone {
 			d.sub.gone = true
@@ -287,19 +168,11 @@ func (m *mailroom) attempt(d *delivery) {
 			}
 		}
 	}
-	s.mu.Unlock()
-	if !again {
-		m.finished()
-		return
-	}
-	d.due = time.Now().Add(time.Duration(float64(pauses[d.attempt])*s.cfg.RetryScale) + 1)
-	d.attempt++
-	m.put(d)
+	return false
 }
 
-func (m *mailroom) call(d *delivery) bool {
-	s := m.s
-	ctx, cancel := context.WithTimeout(m.ctx, s.cfg.DeliveryTimeout)
+func (s *Simulator) call(ctx context.Context, d *delivery) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DeliveryTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.sub.address, bytes.NewReader(d.body))
 	if err != nil {
@@ -321,69 +194,18 @@ func (m *mailroom) call(d *delivery) bool {
 	if err != nil {
 		return false
 	}
-	// What is read to its end leaves a connection that can be used again.
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	_ = resp.Body.Close()
-	return err == nil && resp.StatusCode/100 == 2
-}
-
-func (m *mailroom) finished() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.open--; m.open == 0 && m.idle != nil {
-		close(m.idle)
-		m.idle = nil
-	}
+	defer resp.Body.Close()
+	return mailroom.ReadOut(resp) == nil && resp.StatusCode/100 == 2
 }
 
 // Drain waits until every webhook has been delivered or given up.
-func (s *Simulator) Drain(ctx context.Context) error {
-	m := s.mail
-	for {
-		m.mu.Lock()
-		if m.open == 0 || m.ctx.Err() != nil {
-			m.mu.Unlock()
-			return nil
-		}
-		if m.idle == nil {
-			m.idle = make(chan struct{})
-		}
-		idle := m.idle
-		m.mu.Unlock()
-		select {
-		case <-idle:
-		case <-m.ctx.Done():
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
+func (s *Simulator) Drain(ctx context.Context) error { return s.mail.Drain(ctx) }
 
 // Pending says how many webhooks are on their way.
-func (s *Simulator) Pending() int {
-	s.mail.mu.Lock()
-	defer s.mail.mu.Unlock()
-	return s.mail.open
-}
+func (s *Simulator) Pending() int { return s.mail.Pending() }
 
-func (m *mailroom) close() {
-	m.stop()
-	m.done.Wait()
-	m.s.cfg.HTTP.CloseIdleConnections()
-}
-
-// timetable is a heap of deliveries by when they are due.
-type timetable []*delivery
-
-func (t timetable) Len() int           { return len(t) }
-func (t timetable) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
-func (t timetable) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *timetable) Push(d any)        { *t = append(*t, d.(*delivery)) }
-func (t *timetable) Pop() any {
-	old := *t
-	d := old[len(old)-1]
-	old[len(old)-1] = nil
-	*t = old[:len(old)-1]
-	return d
+// Close stops the delivery of webhooks; what was not delivered is lost.
+func (s *Simulator) Close() {
+	s.mail.Close()
+	s.cfg.HTTP.CloseIdleConnections()
 }

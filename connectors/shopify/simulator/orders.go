@@ -128,7 +128,7 @@ func (s *Simulator) PlaceOrder(spec OrderSpec) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("placing order %s: %w", spec.Name, err)
 	}
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return o.id, nil
 }
 
@@ -303,7 +303,7 @@ func (s *Simulator) change(id int64, what string, f func(o *order) ([]*delivery,
 	if err != nil {
 		return fmt.Errorf("%s order %d: %w", what, id, err)
 	}
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 

@@ -144,7 +144,7 @@ func (s *Simulator) serveGraphQL(rw http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	status, answer, mail := s.graphQL(r, body)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	h := rw.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("X-Shopify-Api-Version", s.cfg.APIVersion)

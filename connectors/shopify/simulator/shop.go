@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/helloword/crossdock/connectors/mailroom"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -42,7 +43,8 @@ type Simulator struct {
 	bucket   bucket
 	keys     keyring
 
-	mail *mailroom
+	mail     *mailroom.Room[*delivery]
+	retrying int // deliveries that wait for another attempt
 }
 
 type product struct {
@@ -89,7 +91,7 @@ func New(cfg Config) *Simulator {
 	s.byChange.seqOf = func(p *product) uint64 { return p.seq }
 	s.bucket = bucket{available: cfg.MaximumAvailable}
 	s.tokens.init(cfg)
-	s.mail = newMailroom(s)
+	s.mail = mailroom.New(s.cfg.Workers, s.cfg.Queue, s.attempt)
 	return s
 }
 
@@ -166,7 +168,7 @@ func (s *Simulator) AddProduct(spec ProductSpec) Product {
 	s.touchProduct(p)
 	mail := s.post(nil, "products/create", func() []byte { return s.productJSON(p) })
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return out
 }
 
@@ -185,7 +187,7 @@ func (s *Simulator) UpdateProduct(id int64, title, newPrice string) error {
 	s.touchProduct(p)
 	mail := s.post(nil, "products/update", func() []byte { return s.productJSON(p) })
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -206,7 +208,7 @@ func (s *Simulator) DeleteProduct(id int64) error {
 	}
 	mail := s.post(nil, "products/delete", func() []byte { return fmt.Appendf(nil, `{"id":%d}`, p.id) })
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -245,7 +247,7 @@ func (s *Simulator) SetStock(variant, quantity int64) error {
 	v.available = quantity
 	mail := s.stockChanged(nil, v)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -307,9 +309,6 @@ func (s *Simulator) stockChanged(mail []*delivery, v *variant) []*delivery {
 			v.item, s.cfg.LocationID, v.available, rest(v.levelUpdated), s.cfg.LocationID, v.item)
 	})
 }
-
-// Close stops the delivery of webhooks; what was not delivered is lost.
-func (s *Simulator) Close() { s.mail.close() }
 
 // rest is a time as webhooks write it; Shopify uses the shop's zone, this shop's is
 // America/New_York without summer time.

@@ -2,16 +2,15 @@ package simulator
 
 import (
 	"bytes"
-	"container/heap"
 	"context"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/helloword/crossdock/connectors/mailroom"
 )
 
 // subscription is one topic sent to one address.
@@ -72,10 +71,10 @@ func (s *Simulator) Subscriptions() (n int) {
 // delivery is one webhook on its way. Its body is made when it is sent: it tells the state at
 // that time, and not that of the event.
 type delivery struct {
+	mailroom.Slot
 	sub    *subscription
 	object int64
 	id     string
-	due    time.Time // zero = at once
 	// body is set once it was made: a twin carries the same.
 	body *[]byte
 	ping bool
@@ -119,17 +118,17 @@ func (s *Simulator) addressed(mail []*delivery, sub *subscription, object int64)
 	}
 	if s.hit(f.Late) {
 		s.stats.WebhooksLate++
-		d.due = by(f.LateBy, 2*time.Second)
+		d.Due = by(f.LateBy, 2*time.Second)
 	} else if s.hit(f.Reorder) {
 		s.stats.WebhooksReordered++
-		d.due = by(f.ReorderBy, 300*time.Millisecond)
+		d.Due = by(f.ReorderBy, 300*time.Millisecond)
 	}
 	sub.waiting[object] = true
 	mail = append(mail, d)
 	if s.hit(f.Duplicate) {
 		s.stats.WebhooksDuplicated++
 		twin := *d
-		twin.twin, twin.due = true, by(f.ReorderBy, 300*time.Millisecond)
+		twin.twin, twin.Due = true, by(f.ReorderBy, 300*time.Millisecond)
 		mail = append(mail, &twin)
 	}
 	return mail
@@ -165,120 +164,8 @@ func (s *Simulator) render(d *delivery) []byte {
 	return b
 }
 
-// mailroom delivers: workers take from a bounded queue, and one clerk feeds into it what is
-// due later.
-type mailroom struct {
-	s     *Simulator
-	queue chan *delivery
-	wake  chan struct{}
-	ctx   context.Context
-	stop  context.CancelFunc
-	done  sync.WaitGroup
-
-	mu    sync.Mutex
-	begun bool
-	later timetable
-	open  int           // deliveries that are not delivered or given up
-	idle  chan struct{} // closed when open reaches 0
-}
-
-func newMailroom(s *Simulator) *mailroom {
-	m := &mailroom{s: s, queue: make(chan *delivery, s.cfg.Queue), wake: make(chan struct{}, 1)}
-	m.ctx, m.stop = context.WithCancel(context.Background())
-	return m
-}
-
-// deliver takes deliveries over. It blocks while the queue is full.
-func (m *mailroom) deliver(mail []*delivery) {
-	if len(mail) == 0 {
-		return
-	}
-	m.mu.Lock()
-	if m.ctx.Err() != nil {
-		m.mu.Unlock()
-		return
-	}
-	if !m.begun {
-		m.begun = true
-		m.done.Add(m.s.cfg.Workers + 1)
-		for range m.s.cfg.Workers {
-			go m.work()
-		}
-		go m.clerk()
-	}
-	m.open += len(mail)
-	m.mu.Unlock()
-	for _, d := range mail {
-		m.put(d)
-	}
-}
-
-// put queues a delivery, or notes it down for later.
-func (m *mailroom) put(d *delivery) {
-	if d.due.IsZero() {
-		select {
-		case m.queue <- d:
-		case <-m.ctx.Done():
-		}
-		return
-	}
-	m.mu.Lock()
-	heap.Push(&m.later, d)
-	m.mu.Unlock()
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
-
-// clerk puts into the queue what has become due.
-func (m *mailroom) clerk() {
-	defer m.done.Done()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		m.mu.Lock()
-		var due *delivery
-		wait := time.Hour
-		if len(m.later) > 0 {
-			if wait = time.Until(m.later[0].due); wait <= 0 {
-				due = heap.Pop(&m.later).(*delivery)
-			}
-		}
-		m.mu.Unlock()
-		if due != nil {
-			due.due = time.Time{}
-			m.put(due)
-			if m.ctx.Err() != nil {
-				return
-			}
-			continue
-		}
-		timer.Reset(wait)
-		select {
-		case <-timer.C:
-		case <-m.wake:
-		case <-m.ctx.Done():
-			return
-		}
-	}
-}
-
-func (m *mailroom) work() {
-	defer m.done.Done()
-	for {
-		select {
-		case d := <-m.queue:
-			m.attempt(d)
-		case <-m.ctx.Done():
-			return
-		}
-	}
-}
-
 // attempt makes the one call that there is.
-func (m *mailroom) attempt(d *delivery) {
-	s := m.s
+func (s *Simulator) attempt(ctx context.Context, d *delivery) (again bool) {
 	s.mu.Lock()
 	body := s.render(d)
 	if !d.twin {
@@ -286,12 +173,11 @@ func (m *mailroom) attempt(d *delivery) {
 	}
 	address, topic, secret, active := d.sub.address, d.sub.topic, d.sub.secret, d.sub.status == "active"
 	s.mu.Unlock()
-	ok := active && m.call(d, address, topic, secret, body)
-	if m.ctx.Err() != nil {
-		return
-	}
+	ok := active && s.call(ctx, d, address, topic, secret, body)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
+	case ctx.Err() != nil:
 	case ok:
 		s.stats.WebhooksDelivered++
 		d.sub.failures = 0
@@ -302,13 +188,11 @@ func (m *mailroom) attempt(d *delivery) {
 			s.stats.WebhooksDisabled++
 		}
 	}
-	s.mu.Unlock()
-	m.finished()
+	return false
 }
 
-func (m *mailroom) call(d *delivery, address, topic, secret string, body []byte) bool {
-	s := m.s
-	ctx, cancel := context.WithTimeout(m.ctx, s.cfg.DeliveryTimeout)
+func (s *Simulator) call(ctx context.Context, d *delivery, address, topic, secret string, body []byte) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DeliveryTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
@@ -332,11 +216,9 @@ func (m *mailroom) call(d *delivery, address, topic, secret string, body []byte)
 	if err != nil {
 		return false
 	}
-	// What is read to its end leaves a connection that can be used again.
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	_ = resp.Body.Close()
+	defer resp.Body.Close()
 	code := resp.StatusCode
-	return err == nil && (code/100 == 2 || code == http.StatusMovedPermanently || code == http.StatusFound)
+	return mailroom.ReadOut(resp) == nil && (code/100 == 2 || code == http.StatusMovedPermanently || code == http.StatusFound)
 }
 
 // home is the Site Address.
@@ -347,63 +229,14 @@ func (s *Simulator) home() string {
 	return "https://simulated.example"
 }
 
-func (m *mailroom) finished() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.open--; m.open == 0 && m.idle != nil {
-		close(m.idle)
-		m.idle = nil
-	}
-}
-
 // Drain waits until every webhook has been delivered or given up.
-func (s *Simulator) Drain(ctx context.Context) error {
-	m := s.mail
-	for {
-		m.mu.Lock()
-		if m.open == 0 || m.ctx.Err() != nil {
-			m.mu.Unlock()
-			return nil
-		}
-		if m.idle == nil {
-			m.idle = make(chan struct{})
-		}
-		idle := m.idle
-		m.mu.Unlock()
-		select {
-		case <-idle:
-		case <-m.ctx.Done():
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
+func (s *Simulator) Drain(ctx context.Context) error { return s.mail.Drain(ctx) }
 
 // Pending says how many webhooks are on their way.
-func (s *Simulator) Pending() int {
-	s.mail.mu.Lock()
-	defer s.mail.mu.Unlock()
-	return s.mail.open
-}
+func (s *Simulator) Pending() int { return s.mail.Pending() }
 
-func (m *mailroom) close() {
-	m.stop()
-	m.done.Wait()
-	m.s.cfg.HTTP.CloseIdleConnections()
-}
-
-// timetable is a heap of deliveries by when they are due.
-type timetable []*delivery
-
-func (t timetable) Len() int           { return len(t) }
-func (t timetable) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
-func (t timetable) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *timetable) Push(d any)        { *t = append(*t, d.(*delivery)) }
-func (t *timetable) Pop() any {
-	old := *t
-	d := old[len(old)-1]
-	old[len(old)-1] = nil
-	*t = old[:len(old)-1]
-	return d
+// Close stops the delivery of webhooks; what was not delivered is lost.
+func (s *Simulator) Close() {
+	s.mail.Close()
+	s.cfg.HTTP.CloseIdleConnections()
 }

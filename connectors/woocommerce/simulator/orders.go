@@ -121,7 +121,7 @@ func (s *Simulator) PlaceOrder(spec OrderSpec) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("placing order %s: %w", spec.Name, err)
 	}
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return o.id, nil
 }
 
@@ -333,7 +333,7 @@ func (s *Simulator) change(id int64, what string, f func(o *order) ([]*delivery,
 	if err != nil {
 		return fmt.Errorf("%s order %d: %w", what, id, err)
 	}
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -428,7 +428,7 @@ func (s *Simulator) TrashOrder(id int64) error {
 	s.touch(o)
 	mail := s.post(nil, "order.deleted", id)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 

@@ -85,11 +85,11 @@ func (s *Simulator) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if refused == nil && a.wrote && s.hit(s.faults.FailAfter) {
 		s.stats.FailedAfter++
 		page(http.StatusBadGateway, "Bad gateway")
-		s.mail.deliver(a.mail)
+		s.mail.Deliver(a.mail)
 		return
 	}
 	s.mu.Unlock()
-	s.mail.deliver(a.mail)
+	s.mail.Deliver(a.mail)
 	h.Set("Content-Type", "application/json; charset=UTF-8")
 	h.Set("Cache-Control", "no-cache, must-revalidate, max-age=0, no-store, private")
 	if refused != nil {

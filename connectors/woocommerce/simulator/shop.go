@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/helloword/crossdock/connectors/mailroom"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -42,7 +43,7 @@ type Simulator struct {
 	ledger   []Write
 	table    []route
 
-	mail *mailroom
+	mail *mailroom.Room[*delivery]
 }
 
 type product struct {
@@ -88,7 +89,7 @@ func New(cfg Config) *Simulator {
 	}
 	s.byUpdate.seqOf = func(o *order) uint64 { return o.seq }
 	s.table = s.routes()
-	s.mail = newMailroom(s)
+	s.mail = mailroom.New(s.cfg.Workers, s.cfg.Queue, s.attempt)
 	return s
 }
 
@@ -171,7 +172,7 @@ func (s *Simulator) AddProduct(spec ProductSpec) Product {
 	s.byID[p.id] = p
 	mail := s.post(nil, "product.created", p.id)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return out
 }
 
@@ -208,7 +209,7 @@ func (s *Simulator) UpdateVariation(id int64, sku, newPrice string) error {
 	}
 	mail := s.post(nil, "product.updated", v.id)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -231,7 +232,7 @@ func (s *Simulator) changeProduct(id int64, topic string, f func(*product)) erro
 	}
 	mail := s.post(nil, topic, p.id)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -255,7 +256,7 @@ func (s *Simulator) DeleteProduct(id int64) error {
 	}
 	mail := s.post(nil, "product.deleted", id)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -278,7 +279,7 @@ func (s *Simulator) SetStock(variant, quantity int64) error {
 	v.tracked, v.available = true, quantity
 	mail := s.post(nil, "product.updated", v.id)
 	s.mu.Unlock()
-	s.mail.deliver(mail)
+	s.mail.Deliver(mail)
 	return nil
 }
 
@@ -355,9 +356,6 @@ func (s *Simulator) move(mail []*delivery, v *variant, by int64) []*delivery {
 	v.available += by
 	return s.post(mail, "product.updated", v.id)
 }
-
-// Close stops the delivery of webhooks; what was not delivered is lost.
-func (s *Simulator) Close() { s.mail.close() }
 
 // changelog is what a list sorted by date_modified reads: every change appends, and an entry
 // counts only while it is its object's newest.
