@@ -40,10 +40,6 @@ func (c *connection) has(s connectors.Subject) bool {
 	return false
 }
 
-// quota that is assumed of a platform before its first answer: Shopify's smallest bucket.
-// https://shopify.dev/docs/api/usage/limits
-var quota = xredis.Quota{Capacity: 1000, PerSecond: 50}
-
 // openConnections opens what the configuration names. Nobody is called.
 func (a *App) openConnections() error {
 	tokens, err := a.tokens()

@@ -8,6 +8,10 @@ import (
 	xredis "github.com/helloword/crossdock/internal/redis"
 )
 
+// quota that is assumed of a platform before its first answer: Shopify's smallest bucket.
+// https://shopify.dev/docs/api/usage/limits
+var quota = xredis.Quota{Capacity: 1000, PerSecond: 50}
+
 // quotas is what is assumed of a platform until it tells: one bucket for all operations that are
 // not named, and those of the ones that are.
 func quotas(connector string) (other xredis.Quota, named map[string]xredis.Quota) {

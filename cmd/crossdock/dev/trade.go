@@ -7,17 +7,11 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/helloword/crossdock/cmd/crossdock/simulate"
 	"github.com/helloword/crossdock/connectors"
 	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
 	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
 )
-
-// goods of the made-up trade.
-var goods = []struct{ sku, title, price string }{
-	{"MUG-BLUE", "Mug, blue", "9.90"}, {"MUG-RED", "Mug, red", "9.90"}, {"LAMP-OAK", "Desk lamp, oak", "64.00"},
-	{"SCARF-WOOL", "Scarf, wool", "29.50"}, {"TRAY-TIN", "Tray, tin", "12.25"}, {"CLOCK-WALL", "Wall clock", "45.00"},
-	{"BAG-LINEN", "Bag, linen", "18.75"}, {"CANDLE-6", "Candles, box of six", "14.40"},
-}
 
 // Trade runs made-up trade on two shops until ctx ends: what `crossdock dev` shows.
 func Trade(ctx context.Context, o Options) error {
@@ -54,14 +48,14 @@ func (y *year) trade(ctx context.Context) error {
 	rng := rand.New(rand.NewPCG(uint64(run), 1))
 	y.variants = make([]map[string]int64, len(y.shops))
 	var opening []depotsim.Entry
-	for _, g := range goods {
-		opening = append(opening, depotsim.Entry{Kind: "opening", ID: "opening/" + g.sku, SKU: g.sku, Warehouse: depotName, Quantity: 500, OccurredAt: time.Now()})
+	for _, g := range simulate.Goods {
+		opening = append(opening, depotsim.Entry{Kind: "opening", ID: "opening/" + g.SKU, SKU: g.SKU, Warehouse: depotName, Quantity: 500, OccurredAt: time.Now()})
 		for i, sh := range y.shops {
 			if y.variants[i] == nil {
 				y.variants[i] = make(map[string]int64)
 			}
-			p := sh.AddProduct(shopsim.ProductSpec{Title: g.title, Variants: []shopsim.VariantSpec{{SKU: g.sku, Price: g.price, Tracked: true}}})
-			y.variants[i][g.sku] = p.Variants[0]
+			p := sh.AddProduct(shopsim.ProductSpec{Title: g.Title, Variants: []shopsim.VariantSpec{{SKU: g.SKU, Price: g.Price, Tracked: true}}})
+			y.variants[i][g.SKU] = p.Variants[0]
 		}
 	}
 	if err := y.app.Poller.Now(ctx, ratesAccount, connectors.RateDays); err != nil {
@@ -90,8 +84,8 @@ func (y *year) trade(ctx context.Context) error {
 		i := rng.IntN(len(y.shops))
 		spec := shopsim.OrderSpec{Name: fmt.Sprintf("#%d-%d", run%100_000, n), At: time.Now(), Paid: true}
 		for range 1 + rng.IntN(3) {
-			g := goods[rng.IntN(len(goods))]
-			spec.Lines = append(spec.Lines, shopsim.LineSpec{Variant: y.variants[i][g.sku], SKU: g.sku, Title: g.title, Quantity: 1 + rng.Int64N(2)})
+			g := simulate.Goods[rng.IntN(len(simulate.Goods))]
+			spec.Lines = append(spec.Lines, shopsim.LineSpec{Variant: y.variants[i][g.SKU], SKU: g.SKU, Title: g.Title, Quantity: 1 + rng.Int64N(2)})
 		}
 		id, err := y.shops[i].PlaceOrder(spec)
 		if err != nil {
@@ -104,8 +98,8 @@ func (y *year) trade(ctx context.Context) error {
 			}
 		}
 		if n%40 == 0 {
-			g := goods[rng.IntN(len(goods))]
-			err := y.stage.depot.Send(ctx, depotsim.Entry{Kind: "receipt", ID: fmt.Sprintf("receipt/%d/%d", run, n), SKU: g.sku, Warehouse: depotName, Quantity: 60, OccurredAt: time.Now()})
+			g := simulate.Goods[rng.IntN(len(simulate.Goods))]
+			err := y.stage.depot.Send(ctx, depotsim.Entry{Kind: "receipt", ID: fmt.Sprintf("receipt/%d/%d", run, n), SKU: g.SKU, Warehouse: depotName, Quantity: 60, OccurredAt: time.Now()})
 			if err != nil {
 				return ended(ctx, err)
 			}

@@ -53,7 +53,7 @@ func field(v reflect.Value, name string) (reflect.Value, bool) {
 	return reflect.Value{}, false
 }
 
-// FaultNames are the faults that a platform's simulator knows.
+// faultNames are the faults that a platform's simulator knows.
 func faultNames(v reflect.Value) (names []string) {
 	for i := range v.NumField() {
 		if isFault(v.Field(i)) {

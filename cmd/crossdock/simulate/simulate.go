@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -28,7 +29,7 @@ type Options struct {
 	Webhooks string
 	// Every is the pause between two orders; 0 = nobody buys.
 	Every time.Duration
-	// Faults as "name=probability,name", see Faults.
+	// Faults as "name=probability,name"; the names are those of the platform's simulator.
 	Faults string
 	// Currency of the shop.
 	Currency string
@@ -85,12 +86,7 @@ var platforms = map[string]func(o Options) (shop, error){
 
 // Platforms are the names, sorted.
 func Platforms() []string {
-	var names []string
-	for n := range platforms {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(platforms))
 }
 
 // Running is a simulated shop that serves.
