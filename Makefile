@@ -16,6 +16,7 @@ GOFILES  := $(shell find . -name '*.go' -not -path './.cache/*' 2>/dev/null) go.
 BUF       := go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 LINT      := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+WORDS     := $(patsubst %/words.go,./%,$(wildcard connectors/*/words.go))
 PROTOC_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_VT := github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@v0.6.1-0.20240319094008-0393e58bdf10
 
@@ -87,10 +88,11 @@ generate: ## make generated files anew
 	go run ./cmd/crossdock config schema > docs/crossdock.schema.json
 	go run ./cmd/crossdock connectors --markdown > docs/connectors.md
 	go run ./cmd/crossdock metrics --markdown > docs/metrics.md
+	go test -count=1 -run '^TestWords$$' $(WORDS) -update
 
 .PHONY: generated-clean
 generated-clean: generate ## fail when a generated file is not up to date
-	git diff --exit-code -- schemas docs || { echo 'generated files are not up to date: run make generate and commit'; exit 1; }
+	git diff --exit-code -- schemas docs 'connectors/*/words.go' || { echo 'generated files are not up to date: run make generate and commit'; exit 1; }
 
 .PHONY: lint
 lint: ## static checks: Go, Protobuf, breaking changes

@@ -28,11 +28,24 @@ func main() {
 	if !errors.As(err, &q) {
 		fmt.Fprintln(os.Stderr, "crossdock: "+err.Error())
 	}
-	os.Exit(1)
+	os.Exit(status(err))
+}
+
+// status is what the program ends with.
+func status(err error) int {
+	var u *usageError
+	if errors.As(err, &u) {
+		return 2
+	}
+	return 1
 }
 
 // quietError ends the program with status 1 after everything has been said already.
 type quietError struct{ error }
+
+// usageError ends the program with status 2, where that tells "there was nothing to do it
+// with" from "it was done, and is bad".
+type usageError struct{ error }
 
 func root() *cobra.Command {
 	c := &cobra.Command{
@@ -63,7 +76,7 @@ To run it on your own Kafka, Redis and ClickHouse:
 		runCommand(), devCommand(), simulateCommand(),
 		checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(),
 		traceCommand(), lagCommand(), healthCommand(), dlqCommand(), replayCommand(), rebuildCommand(),
-		servicesCommand(), benchCommand(), metricsCommand(), embeddedCommand(),
+		driftCommand(), servicesCommand(), benchCommand(), metricsCommand(), embeddedCommand(),
 	)
 	return c
 }

@@ -70,6 +70,14 @@ func List() ([]Info, error) {
 	return infos, nil
 }
 
+// Uses is what each connector that calls somebody with a contract uses of it, by its name.
+func Uses() map[string]connectors.Uses {
+	return map[string]connectors.Uses{
+		amazon.Name: amazon.Uses(), ebay.Name: ebay.Uses(), magento.Name: magento.Uses(),
+		shopify.Name: shopify.Uses(), woocommerce.Name: woocommerce.Uses(),
+	}
+}
+
 // nothing is a token store and a limiter for connections that call nobody.
 type nothing struct{}
 

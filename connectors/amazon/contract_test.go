@@ -283,3 +283,29 @@ func TestRequestsAreValidByTheContract(t *testing.T) {
 		}
 	}
 }
+
+// TestUsesAreTheOperations: what `crossdock drift` compares is everything that is called, at
+// the addresses of the contracts.
+func TestUsesAreTheOperations(t *testing.T) {
+	var got, want []string
+	for _, e := range Uses().Endpoints {
+		got = append(got, e.Name)
+	}
+	for _, op := range operations() {
+		want = append(want, op.name)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("Uses has %v, called are %v", got, want)
+	}
+	c := loadContract(t)
+	for _, e := range Uses().Endpoints {
+		if !slices.ContainsFunc(specs, func(file string) bool {
+			item := c.swagger[file].Paths[e.Path]
+			return item != nil && item.Operations()[e.Method] != nil && item.Operations()[e.Method].OperationID == e.Name
+		}) {
+			t.Errorf("no contract has %s as %s %s", e.Name, e.Method, e.Path)
+		}
+	}
+}

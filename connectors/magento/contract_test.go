@@ -255,6 +255,22 @@ func TestEndpointsAreListed(t *testing.T) {
 	}
 }
 
+// TestUsesAreTheEndpoints: what `crossdock drift` compares is everything that is called.
+func TestUsesAreTheEndpoints(t *testing.T) {
+	var got, want []string
+	for _, e := range Uses().Endpoints {
+		got = append(got, e.Method+" "+e.Path)
+	}
+	for _, operations := range endpoints {
+		want = append(want, operations...)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestCallsAreAsTheContractHasThem plays everything that the connector can do, and holds each
 // call and each answer of the simulator against the vendor's contract.
 func TestCallsAreAsTheContractHasThem(t *testing.T) {

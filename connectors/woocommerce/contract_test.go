@@ -220,6 +220,28 @@ func TestRequestsAreValidByTheShopsContract(t *testing.T) {
 	}
 }
 
+// TestUsesAreTheEndpoints: what `crossdock drift` compares is everything that is called.
+func TestUsesAreTheEndpoints(t *testing.T) {
+	all := endpoints(t)
+	known := make([]bool, len(all))
+	for _, u := range Uses().Endpoints {
+		path := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(strings.TrimPrefix(u.Path, "/wc/v3/"), "1")
+		i := slices.IndexFunc(all, func(e endpoint) bool {
+			return e.method == u.Method && regexp.MustCompile("^"+e.path+"$").MatchString(path)
+		})
+		if i < 0 || known[i] {
+			t.Errorf("%s is called by nobody, or listed twice", u.Name)
+			continue
+		}
+		known[i] = true
+	}
+	for i, e := range all {
+		if !known[i] {
+			t.Errorf("%s %s is called and not listed", e.method, e.path)
+		}
+	}
+}
+
 func checkBody(t *testing.T, e endpoint, path string, body []byte) {
 	t.Helper()
 	var objects []map[string]any
