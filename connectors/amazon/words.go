@@ -289,7 +289,6 @@ fba
 fe
 fedex
 fee
-feff
 fnSku
 from
 fulfillableQuantity

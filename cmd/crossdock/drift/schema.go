@@ -47,23 +47,32 @@ func composed(n node, by ...string) []node {
 	return all
 }
 
+// member is one of an object.
+type member struct {
+	// schema is its type; place is where the member itself stands, before any reference.
+	schema   node
+	place    string
+	required bool
+	ok       bool
+}
+
 // property finds a member of an object, wherever its schema says it.
-func property(n node, name string) (p node, required, ok bool) {
+func property(n node, name string) (m member) {
 	for _, part := range parts(n) {
-		if !ok {
-			if at := part.get("properties", name); at.ok() {
-				p, ok = at, true
-			}
+		list := part.get("properties")
+		if at := list.get(name); at.ok() {
+			m.schema, m.place, m.ok = at, list.at+"/"+escape(name), true
+			break
 		}
+	}
+	if at := mapped(n); !m.ok && at.ok() {
+		return member{schema: at, place: at.at, ok: true} // every member is of one kind
 	}
 	// What only one alternative of several demands is not demanded.
 	for _, part := range composed(n, "allOf") {
-		required = required || demanded(part, name)
+		m.required = m.required || demanded(part, name)
 	}
-	if at := mapped(n); !ok && at.ok() {
-		return at, false, true // every member is of one kind
-	}
-	return p, required, ok
+	return m
 }
 
 func demanded(n node, name string) bool {
@@ -195,28 +204,27 @@ func (w *walk) members(o, n node, at string) {
 			continue
 		}
 		path := join(at, name)
-		from, wanted, had := property(o, name)
-		to, wants, has := property(n, name)
+		from, to := property(o, name), property(n, name)
 		switch {
-		case !had && wants && w.side == request:
+		case !from.ok && to.required && w.side == request:
 			// See demands.
-		case !had:
-			f := Finding{Change: FieldNew, Field: path, Place: to.at, In: "new"}
+		case !from.ok:
+			f := Finding{Change: FieldNew, Field: path, Place: to.place, In: "new"}
 			if w.words != nil {
 				f.Impact, f.Detail = Harmless, "our code knows the name already"
 			}
 			w.add(f)
-		case !has:
+		case !to.ok:
 			detail := "we read it"
 			if w.side == request {
 				detail = "we send it"
 			}
-			w.add(Finding{Impact: Breaks, Change: FieldRemoved, Field: path, Place: from.at, In: "old", Detail: detail + beside(fresh(o, n))})
+			w.add(Finding{Impact: Breaks, Change: FieldRemoved, Field: path, Place: from.place, In: "old", Detail: detail + beside(fresh(o, n))})
 		default:
-			if w.side == response && wanted && !wants {
-				w.add(Finding{Impact: Look, Change: FieldOptional, Field: path, Place: to.at, In: "new", Detail: "it may be missing now"})
+			if w.side == response && from.required && !to.required {
+				w.add(Finding{Impact: Look, Change: FieldOptional, Field: path, Place: to.place, In: "new", Detail: "it may be missing now"})
 			}
-			w.schemas(from, to, path)
+			w.schemas(from.schema, to.schema, path)
 		}
 	}
 	if w.side == request {
@@ -255,11 +263,11 @@ func fresh(o, n node) (names []string) {
 // demands finds what has to be sent now and had not to be.
 func (w *walk) demands(o, n node, at string) {
 	for _, name := range properties(n) {
-		to, wants, _ := property(n, name)
-		if _, wanted, _ := property(o, name); !wants || wanted {
+		to := property(n, name)
+		if !to.required || property(o, name).required {
 			continue
 		}
-		f := Finding{Impact: Breaks, Change: FieldRequired, Field: join(at, name), Place: to.at, In: "new", Detail: "required now, and we do not send it"}
+		f := Finding{Impact: Breaks, Change: FieldRequired, Field: join(at, name), Place: to.place, In: "new", Detail: "required now, and we do not send it"}
 		if w.uses(name) {
 			f.Impact, f.Detail = Look, "required now: look whether we always send it"
 		}
