@@ -37,6 +37,7 @@ type line struct {
 	sku, asin, title             string
 	unit, total, discount, tax   int64
 	shipping                     int64
+	coded                        bool // the order's code took part of the discount
 	quantity, fulfilled, removed int64
 }
 
@@ -65,10 +66,13 @@ type OrderSpec struct {
 	Lines    []LineSpec
 	// Delivery is what shipping costs; empty = nothing.
 	Delivery string
-	// DiscountCode takes Discount off, spread over the lines by their totals.
+	// DiscountCode takes Discount off, spread over the lines by what they cost after discounts
+	// of their own.
 	DiscountCode, Discount string
-	// TaxRate ("0.2") taxes every line, on top of the price.
-	TaxRate string
+	// TaxRate ("0.2") taxes the goods of every line, on top of the price. With Included, prices
+	// and discounts hold the tax. Shipping is not taxed.
+	TaxRate  string
+	Included bool
 	// Paid: otherwise the payment is pending, and neither amounts nor address are told.
 	Paid bool
 }
@@ -80,6 +84,8 @@ type LineSpec struct {
 	Quantity int64
 	// Price of one; empty = the listing's.
 	Price string
+	// Discount of this line alone, by a promotion without a code.
+	Discount string
 }
 
 // PlaceOrder places an order: stock goes down at once, and a notification goes out.
@@ -119,7 +125,10 @@ func (s *Simulator) PlaceOrder(spec OrderSpec) (string, error) {
 		}
 		l.unit = s.price(price)
 		l.total = l.unit * l.quantity
-		goods += l.total
+		if ls.Discount != "" {
+			l.discount = s.price(ls.Discount)
+		}
+		goods += l.total - l.discount
 		o.lines = append(o.lines, l)
 	}
 	if len(o.lines) == 0 {
@@ -141,7 +150,7 @@ func (s *Simulator) PlaceOrder(spec OrderSpec) (string, error) {
 func (s *Simulator) charge(o *order, goods int64) error {
 	var weights []int64
 	for _, l := range o.lines {
-		weights = append(weights, l.total)
+		weights = append(weights, l.total-l.discount)
 	}
 	if o.spec.Discount != "" && goods > 0 {
 		parts, err := money.Allocate(s.price(o.spec.Discount), weights)
@@ -149,7 +158,8 @@ func (s *Simulator) charge(o *order, goods int64) error {
 			return err
 		}
 		for i, l := range o.lines {
-			l.discount = parts[i]
+			l.discount += parts[i]
+			l.coded = parts[i] > 0
 		}
 	}
 	if o.spec.Delivery != "" {
@@ -166,7 +176,11 @@ func (s *Simulator) charge(o *order, goods int64) error {
 			den *= 10
 		}
 		for _, l := range o.lines {
-			if l.tax, err = money.MulDiv(l.total-l.discount+l.shipping, rate.Unscaled, den); err != nil {
+			whole := den
+			if o.spec.Included {
+				whole += rate.Unscaled // of an amount with tax, rate ÷ (1 + rate) is tax
+			}
+			if l.tax, err = money.MulDiv(l.total-l.discount, rate.Unscaled, whole); err != nil {
 				return err
 			}
 		}
@@ -314,6 +328,14 @@ func (o *order) ship(p pack) error {
 	return nil
 }
 
+// proceeds is what a line brings with everything on top.
+func (l *line) proceeds(o *order) int64 {
+	if o.spec.Included {
+		return l.total - l.discount + l.shipping
+	}
+	return l.total - l.discount + l.shipping + l.tax
+}
+
 func (o *order) line(id string) *line {
 	for _, l := range o.lines {
 		if l.id == id {
@@ -381,7 +403,7 @@ func (o *order) truth() Order {
 	for _, l := range o.lines {
 		t.Lines = append(t.Lines, Line{l.id, l.sku, l.quantity, l.fulfilled, l.removed, l.total})
 		t.Subtotal += l.total
-		t.Total += l.total - l.discount + l.shipping + l.tax
+		t.Total += l.proceeds(o)
 	}
 	for _, p := range o.packages {
 		t.Packages = append(t.Packages, p.reference)

@@ -15,7 +15,7 @@ func (s *Simulator) orderJSON(o *order) object {
 	kinds := []string{"ITEM", "SHIPPING", "TAX", "DISCOUNT"}
 	for _, l := range o.lines {
 		items = append(items, s.itemJSON(o, l))
-		total += l.total - l.discount + l.shipping + l.tax
+		total += l.proceeds(o)
 		for i, v := range []int64{l.total, l.shipping, l.tax, -l.discount} {
 			sums[kinds[i]] += v
 		}
@@ -87,9 +87,13 @@ func (s *Simulator) itemJSON(o *order, l *line) object {
 	}
 	if l.discount != 0 {
 		breakdowns = append(breakdowns, object{"type": "DISCOUNT", "subtotal": s.amount(-l.discount), "detailedBreakdowns": []object{{"subtype": "ITEM", "value": s.amount(-l.discount)}}})
-		out["promotion"] = object{"breakdowns": []object{{"promotionId": o.spec.DiscountCode}}}
+		promotions := []object{}
+		if l.coded {
+			promotions = append(promotions, object{"promotionId": o.spec.DiscountCode})
+		}
+		out["promotion"] = object{"breakdowns": promotions}
 	}
-	out["proceeds"] = object{"proceedsTotal": s.amount(l.total - l.discount + l.shipping + l.tax), "breakdowns": breakdowns}
+	out["proceeds"] = object{"proceedsTotal": s.amount(l.proceeds(o)), "breakdowns": breakdowns}
 	cancellation := object{}
 	if o.requested != "" {
 		cancellation["cancellationRequest"] = object{"requester": "BUYER", "cancelReason": o.requested}

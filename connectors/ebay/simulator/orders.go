@@ -101,7 +101,7 @@ type OrderSpec struct {
 	Lines    []LineSpec
 	// Delivery is what shipping costs; empty = nothing.
 	Delivery string
-	// Discount is taken off the lines, spread by their costs.
+	// Discount is taken off the lines, spread by what they cost after discounts of their own.
 	Discount string
 	// TaxRate ("0.2") taxes every line, on top of the price; TaxType names it, default "VAT".
 	// Remitted: eBay collects and remits it.
@@ -120,6 +120,8 @@ type LineSpec struct {
 	Quantity int64
 	// Price of one; empty = the listing's.
 	Price string
+	// Discount of this line alone.
+	Discount string
 }
 
 // PlaceOrder places an order: stock goes down at once, and when it is paid, notifications go
@@ -161,20 +163,25 @@ func (s *Simulator) place(spec OrderSpec) (*order, []*delivery, error) {
 		}
 		l.cost = l.price * l.quantity
 		o.subtotal += l.cost
-		weights = append(weights, l.cost)
+		if ls.Discount != "" {
+			l.discount = min(s.minor(ls.Discount), l.cost)
+			o.discount += l.discount
+		}
+		weights = append(weights, l.cost-l.discount)
 		o.lines = append(o.lines, l)
 	}
 	if spec.Delivery != "" {
 		o.freight = s.minor(spec.Delivery)
 	}
 	if spec.Discount != "" && o.subtotal > 0 {
-		o.discount = min(s.minor(spec.Discount), o.subtotal)
-		parts, err := money.Allocate(o.discount, weights)
+		spread := min(s.minor(spec.Discount), o.subtotal-o.discount)
+		o.discount += spread
+		parts, err := money.Allocate(spread, weights)
 		if err != nil {
 			return nil, nil, err
 		}
 		for i, l := range o.lines {
-			l.discount = parts[i]
+			l.discount += parts[i]
 		}
 	}
 	if spec.TaxRate != "" {

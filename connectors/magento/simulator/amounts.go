@@ -43,7 +43,7 @@ func (s *Simulator) price(o *order) (err error) {
 	var weights []int64
 	for _, it := range o.items {
 		if o.pays(it) {
-			paying, weights = append(paying, it), append(weights, it.row)
+			paying, weights = append(paying, it), append(weights, it.row-it.own)
 		}
 	}
 	shares, err := money.Allocate(discount, weights)
@@ -51,7 +51,7 @@ func (s *Simulator) price(o *order) (err error) {
 		return fmt.Errorf("spreading the discount: %w", err)
 	}
 	for i, it := range paying {
-		it.discount = shares[i]
+		it.discount = it.own + shares[i]
 		if err := o.taxOf(it, rate, s.exponent); err != nil {
 			return err
 		}

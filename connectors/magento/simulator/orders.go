@@ -33,6 +33,7 @@ type item struct {
 	price                                           *event.Decimal
 	ordered, shipped, invoiced, cancelled, refunded int64
 	row, discount, tax, compensation                int64
+	own                                             int64 // what was taken off this row alone
 	updated                                         int64
 }
 
@@ -101,7 +102,8 @@ type OrderSpec struct {
 	Lines    []LineSpec
 	// Delivery is what shipping costs; empty = nothing is shipped.
 	Delivery string
-	// DiscountCode takes Discount off, spread over the lines by their totals.
+	// DiscountCode takes Discount off, spread over the lines by what they cost after discounts
+	// of their own.
 	DiscountCode, Discount string
 	// TaxTitle and TaxRate ("0.2") tax every line, on top of the price. With Included, the
 	// prices and the discount hold the tax.
@@ -122,6 +124,8 @@ type LineSpec struct {
 	Quantity int64
 	// Price of one; empty = the product's.
 	Price string
+	// Discount of this line alone, by a rule without a coupon.
+	Discount string
 	// Parts of one bundle.
 	Parts []LineSpec
 }
@@ -222,6 +226,12 @@ func (s *Simulator) line(o *order, l LineSpec) error {
 	default:
 		if err := set(own, price); err != nil {
 			return err
+		}
+		if l.Discount != "" {
+			var err error
+			if own.own, err = money.Parse("magento", s.cfg.Currency, l.Discount); err != nil {
+				return err
+			}
 		}
 		o.items = append(o.items, own)
 	}

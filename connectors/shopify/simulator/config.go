@@ -53,6 +53,10 @@ type Config struct {
 	RetryScale float64
 	// KeepSubscriptions: a subscription survives a delivery whose retries were used up.
 	KeepSubscriptions bool
+	// Archive is the setting that archives an order by itself once it is paid and all of it is
+	// shipped, refunded or cancelled; shops begin with it on.
+	// https://help.shopify.com/en/manual/fulfillment/managing-orders/archiving-orders
+	Archive bool
 	// InventoryWebhooks: inventory_levels/update is sent for every change of a quantity.
 	InventoryWebhooks bool
 	// Lean leaves out of webhooks the amounts that are told twice (price and price_set):

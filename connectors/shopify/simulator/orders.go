@@ -23,6 +23,7 @@ type order struct {
 	fulfilments                  []*fulfilment
 	edits                        int
 	subtotal, shipping, discount int64
+	code                         int64 // what the code took off
 	tax, refunded                int64
 }
 
@@ -33,8 +34,9 @@ type line struct {
 	price                        decimal
 	quantity, current, fulfilled int64
 	refunded                     int64
-	total, discount              int64
-	taxes                        []tax
+	// discount is all that was taken off, own what of it was taken off this line by hand.
+	total, discount, own int64
+	taxes                []tax
 }
 
 type tax struct {
@@ -58,6 +60,7 @@ type refundLine struct {
 	quantity int64
 	restock  string
 	minor    int64
+	tax      int64
 }
 
 type fulfilment struct {
@@ -98,10 +101,13 @@ type OrderSpec struct {
 	Lines    []LineSpec
 	// Delivery is what shipping costs; empty = no shipping line.
 	Delivery string
-	// DiscountCode takes Discount off, spread over the lines by their totals.
+	// DiscountCode takes Discount off, spread over the lines by what they cost after discounts
+	// of their own.
 	DiscountCode, Discount string
-	// TaxTitle and TaxRate ("0.2") tax every line, on top of the price.
+	// TaxTitle and TaxRate ("0.2") tax every line, on top of the price. With Included, prices
+	// and discounts hold the tax.
 	TaxTitle, TaxRate string
+	Included          bool
 	// Paid: otherwise the payment is pending.
 	Paid                   bool
 	Test                   bool
@@ -117,6 +123,8 @@ type LineSpec struct {
 	Quantity int64
 	// Price of one; empty = the variant's.
 	Price string
+	// Discount of this line alone, taken off by hand.
+	Discount string
 }
 
 // PlaceOrder places an order: stock goes down at once, and webhooks go out. The ids of the
@@ -161,21 +169,23 @@ func (s *Simulator) place(spec *OrderSpec) (*order, []*delivery, error) {
 	spec.Lines = nil // the lines tell it from here on
 	for _, l := range lines {
 		o.subtotal += l.total
+		o.discount += l.own
 	}
 	if spec.Discount != "" {
-		if o.discount, err = s.minor(spec.Discount); err != nil {
+		if o.code, err = s.minor(spec.Discount); err != nil {
 			return nil, nil, err
 		}
+		o.discount += o.code
 		weights := make([]int64, len(lines))
 		for i, l := range lines {
-			weights[i] = l.total
+			weights[i] = l.total - l.own
 		}
-		shares, err := money.Allocate(o.discount, weights)
+		shares, err := money.Allocate(o.code, weights)
 		if err != nil {
 			return nil, nil, err
 		}
 		for i, l := range lines {
-			l.discount = shares[i]
+			l.discount += shares[i]
 		}
 	}
 	for _, l := range lines {
@@ -231,6 +241,12 @@ func (s *Simulator) newLines(o *order, specs []LineSpec) ([]*line, error) {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
 		l.total = total
+		if ls.Discount != "" {
+			if l.own, err = s.minor(ls.Discount); err != nil {
+				return nil, fmt.Errorf("line %d: %w", i+1, err)
+			}
+			l.discount = l.own
+		}
 		lines = append(lines, l)
 	}
 	return lines, nil
@@ -265,6 +281,14 @@ func (s *Simulator) taxLine(o *order, l *line) error {
 	}
 	// The rate has few decimals; minor units times it stay far below 2^63.
 	minor, err := money.Mul(&event.Decimal{Unscaled: rate.Unscaled, Scale: rate.Scale}, l.total-l.discount, 0)
+	if o.spec.Included {
+		// Of an amount with tax, rate ÷ (1 + rate) is tax.
+		whole := int64(1)
+		for range rate.Scale {
+			whole *= 10
+		}
+		minor, err = money.MulDiv(l.total-l.discount, rate.Unscaled, whole+rate.Unscaled)
+	}
 	if err != nil {
 		return err
 	}
@@ -277,7 +301,54 @@ func (s *Simulator) minor(text string) (int64, error) {
 	return money.Parse("shopify", s.cfg.Currency, text)
 }
 
-func (o *order) total() int64 { return o.subtotal - o.discount + o.shipping + o.tax }
+func (o *order) total() int64 {
+	if o.spec.Included {
+		return o.subtotal - o.discount + o.shipping
+	}
+	return o.subtotal - o.discount + o.shipping + o.tax
+}
+
+// application is one discount as orders list them: the code's first, then what was taken off
+// by hand.
+type application struct {
+	code, title string
+	minor       int64
+	byHand      bool
+}
+
+func (o *order) applications() (all []application) {
+	if o.spec.Discount != "" {
+		a := application{code: o.spec.DiscountCode, minor: o.code}
+		if a.code == "" {
+			a.title = "Discount"
+		}
+		all = append(all, a)
+	}
+	if byHand := o.discount - o.code; byHand != 0 {
+		all = append(all, application{title: "By hand", minor: byHand, byHand: true})
+	}
+	return all
+}
+
+// allocation is what one of the order's discounts took off a line.
+type allocation struct {
+	index int
+	minor int64
+}
+
+func (l *line) allocations(o *order) (all []allocation) {
+	at := 0
+	if o.spec.Discount != "" {
+		at = 1
+		if share := l.discount - l.own; share != 0 {
+			all = append(all, allocation{0, share})
+		}
+	}
+	if l.own != 0 {
+		all = append(all, allocation{at, l.own})
+	}
+	return all
+}
 
 // touch makes the order the one that changed last.
 func (s *Simulator) touch(o *order) {
@@ -320,6 +391,7 @@ func (s *Simulator) EditOrder(id int64, add []LineSpec, at time.Time) error {
 				return nil, err
 			}
 			o.subtotal += l.total
+			o.discount += l.own
 			mail = s.move(mail, l.variant, -l.quantity)
 		}
 		o.lines = append(o.lines, lines...)
@@ -386,7 +458,7 @@ type RefundSpec struct {
 
 // RefundLineSpec is units of one line. Restock is "return" (it was shipped and goes back to
 // the shelf), "cancel" (it never left) or "no_restock". Amount, when empty, is the line's
-// share by units of what was paid for it.
+// share by units of what was paid for it; where taxes lie on top, they come in addition.
 type RefundLineSpec struct {
 	Line     int64
 	Quantity int64
@@ -434,6 +506,13 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, []*delivery, err
 		if err != nil {
 			return nil, nil, fmt.Errorf("refund line %d: %w", i+1, err)
 		}
+		for _, of := range l.taxes {
+			share, err := money.MulDiv(of.minor, ls.Quantity, l.quantity)
+			if err != nil {
+				return nil, nil, fmt.Errorf("refund line %d: %w", i+1, err)
+			}
+			rl.tax += share
+		}
 		switch rl.restock {
 		case "":
 			rl.restock = "no_restock"
@@ -442,7 +521,9 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, []*delivery, err
 			return nil, nil, fmt.Errorf("refund line %d: restock %q", i+1, ls.Restock)
 		}
 		r.lines = append(r.lines, rl)
-		r.total += rl.minor
+		if r.total += rl.minor; !o.spec.Included {
+			r.total += rl.tax
+		}
 	}
 	if spec.Shipping != "" {
 		minor, err := s.minor(spec.Shipping)
@@ -470,6 +551,7 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, []*delivery, err
 			o.financial = "refunded"
 		}
 	}
+	s.archive(o)
 	s.touch(o)
 	return r, s.post(mail, "refunds/create", func() []byte { return s.refundJSON(nil, r) }), nil
 }
@@ -506,6 +588,7 @@ func (s *Simulator) Cancel(id int64, reason string, restock bool, at time.Time) 
 		if o.financial == "pending" {
 			o.financial = "voided"
 		}
+		s.archive(o)
 		s.touch(o)
 		return s.postOrder(mail, o, "orders/cancelled"), nil
 	})
@@ -549,6 +632,7 @@ func (s *Simulator) Fulfil(id int64, spec FulfilSpec) error {
 		}
 		o.fulfilments = append(o.fulfilments, f)
 		s.parts[f.id] = f
+		s.archive(o)
 		s.touch(o)
 		topic := "orders/fulfilled"
 		if o.fulfilmentStatus() == "partial" {
@@ -556,6 +640,33 @@ func (s *Simulator) Fulfil(id int64, spec FulfilSpec) error {
 		}
 		return s.postOrder(nil, o, topic), nil
 	})
+}
+
+// Pay marks an order whose payment was pending as paid.
+func (s *Simulator) Pay(id int64) error {
+	return s.change(id, "paying", func(o *order) ([]*delivery, error) {
+		if o.financial != "pending" || o.cancelled != 0 {
+			return nil, fmt.Errorf("it is %s", o.financial)
+		}
+		o.financial = "paid"
+		s.archive(o)
+		s.touch(o)
+		return s.postOrder(nil, o, "orders/paid"), nil
+	})
+}
+
+// archive closes an order with which nothing is left to do, in a shop that archives by itself.
+func (s *Simulator) archive(o *order) {
+	if !s.cfg.Archive || o.closed != 0 {
+		return
+	}
+	open := int64(0)
+	for _, l := range o.lines {
+		open += max(0, l.current-l.fulfilled)
+	}
+	if open == 0 && o.financial != "pending" || o.cancelled != 0 {
+		o.closed = s.now()
+	}
 }
 
 // fulfilmentStatus is fulfillment_status of webhooks; "" is null.

@@ -175,7 +175,7 @@ func (s *Simulator) orderJSON(o *order) []byte {
 		w.comma()
 		w.open('{')
 		w.str("code", sp.DiscountCode)
-		w.amount("amount", o.discount)
+		w.amount("amount", o.code)
 		w.str("type", "fixed_amount")
 		w.close('}')
 	}
@@ -212,7 +212,7 @@ func (s *Simulator) orderJSON(o *order) []byte {
 		w.tax(tax{sp.TaxTitle, sp.TaxRate, o.tax})
 	}
 	w.close(']')
-	w.boolean("taxes_included", false)
+	w.boolean("taxes_included", sp.Included)
 	w.boolean("test", sp.Test)
 	w.amount("total_discounts", o.discount)
 	w.amount("total_line_items_price", o.subtotal)
@@ -237,21 +237,25 @@ func (s *Simulator) orderJSON(o *order) []byte {
 	w.customer(sp.Customer, o.created)
 	w.key("discount_applications")
 	w.open('[')
-	if sp.Discount != "" {
+	for _, a := range o.applications() {
 		w.comma()
 		w.open('{')
 		w.str("target_type", "line_item")
-		if sp.DiscountCode != "" {
+		if a.code != "" {
 			w.str("type", "discount_code")
-			w.str("code", sp.DiscountCode)
+			w.str("code", a.code)
 		} else {
 			w.str("type", "manual")
-			w.str("title", "Discount")
+			w.str("title", a.title)
 		}
-		w.amount("value", o.discount)
+		w.amount("value", a.minor)
 		w.str("value_type", "fixed_amount")
 		w.str("allocation_method", "across")
-		w.str("target_selection", "all")
+		if a.byHand {
+			w.str("target_selection", "explicit")
+		} else {
+			w.str("target_selection", "all")
+		}
 		w.close('}')
 	}
 	w.close(']')
@@ -385,14 +389,14 @@ func (w *w) line(o *order, l *line) {
 	w.raw("duties", "[]")
 	w.key("discount_allocations")
 	w.open('[')
-	if l.discount != 0 {
+	for _, a := range l.allocations(o) {
 		w.comma()
 		w.open('{')
-		w.amount("amount", l.discount)
+		w.amount("amount", a.minor)
 		if !w.s.cfg.Lean {
-			w.amountSet("amount_set", l.discount)
+			w.amountSet("amount_set", a.minor)
 		}
-		w.num("discount_application_index", 0)
+		w.num("discount_application_index", int64(a.index))
 		w.close('}')
 	}
 	w.close(']')
@@ -451,7 +455,8 @@ func (s *Simulator) refundJSON(b []byte, r *refund) []byte {
 		w.str("restock_type", rl.restock)
 		w.key("subtotal")
 		w.b = s.fixed(w.b, rl.minor)
-		w.raw("total_tax", "0.0")
+		w.key("total_tax")
+		w.b = s.fixed(w.b, rl.tax)
 		w.amountSet("subtotal_set", rl.minor)
 		w.close('}')
 	}

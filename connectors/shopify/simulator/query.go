@@ -252,7 +252,7 @@ func (x *exec) order(o *order, fields []*field) {
 		case "currencyCode", "presentmentCurrencyCode":
 			x.quote(x.s.cfg.Currency)
 		case "taxesIncluded":
-			x.bool(false)
+			x.bool(sp.Included)
 		case "sourceIdentifier":
 			x.string(sp.SourceIdentifier)
 		case "poNumber":
@@ -286,11 +286,8 @@ func (x *exec) order(o *order, fields []*field) {
 		case "billingAddress":
 			return x.address(f, sp.Billing)
 		case "discountApplications":
-			n := 0
-			if sp.Discount != "" {
-				n = 1
-			}
-			return x.connection(f, "DiscountApplication", n, func(_ int, fields []*field) { x.application(sp, fields) })
+			all := o.applications()
+			return x.connection(f, "DiscountApplication", len(all), func(i int, fields []*field) { x.application(i, all[i], fields) })
 		case "shippingLines":
 			n := 0
 			if sp.Delivery != "" {
@@ -298,7 +295,7 @@ func (x *exec) order(o *order, fields []*field) {
 			}
 			return x.connection(f, "ShippingLine", n, func(_ int, fields []*field) { x.shippingLine(o, fields) })
 		case "lineItems":
-			return x.connection(f, "LineItem", len(o.lines), func(i int, fields []*field) { x.line(o.lines[i], fields) })
+			return x.connection(f, "LineItem", len(o.lines), func(i int, fields []*field) { x.line(o, o.lines[i], fields) })
 		case "fulfillments":
 			x.list(len(o.fulfilments), func(i int) { x.fulfilment(o.fulfilments[i], f.under) })
 		case "refunds":
@@ -310,7 +307,7 @@ func (x *exec) order(o *order, fields []*field) {
 	})
 }
 
-func (x *exec) line(l *line, fields []*field) {
+func (x *exec) line(o *order, l *line, fields []*field) {
 	v := l.variant
 	if v != nil && v.product.deleted {
 		v = nil
@@ -331,11 +328,8 @@ func (x *exec) line(l *line, fields []*field) {
 			var scratch [32]byte
 			return x.bagOf(f, x.s.priceText(scratch[:0], l.price))
 		case "discountAllocations":
-			n := 0
-			if l.discount != 0 {
-				n = 1
-			}
-			x.list(n, func(int) { x.allocation(l.discount, f.under) })
+			all := l.allocations(o)
+			x.list(len(all), func(i int) { x.allocation(all[i], f.under) })
 		case "taxLines":
 			return x.taxes(f, l.taxes)
 		case "variant":
@@ -360,14 +354,14 @@ func (x *exec) line(l *line, fields []*field) {
 	})
 }
 
-func (x *exec) allocation(minor int64, fields []*field) {
+func (x *exec) allocation(a allocation, fields []*field) {
 	x.object("DiscountAllocation", 0, fields, func(f *field) bool {
 		switch f.name {
 		case "allocatedAmountSet":
-			return x.bag(f, minor)
+			return x.bag(f, a.minor)
 		case "discountApplication":
 			x.object("ManualDiscountApplication", 0, f.under, func(f *field) bool {
-				x.int(0)
+				x.int(int64(a.index))
 				return f.name == "index"
 			})
 		default:
@@ -377,19 +371,19 @@ func (x *exec) allocation(minor int64, fields []*field) {
 	})
 }
 
-func (x *exec) application(sp *OrderSpec, fields []*field) {
+func (x *exec) application(index int, a application, fields []*field) {
 	kind := "ManualDiscountApplication"
-	if sp.DiscountCode != "" {
+	if a.code != "" {
 		kind = "DiscountCodeApplication"
 	}
 	x.object(kind, 1, fields, func(f *field) bool {
 		switch f.name {
 		case "index":
-			x.int(0)
+			x.int(int64(index))
 		case "code":
-			x.quote(sp.DiscountCode)
+			x.quote(a.code)
 		case "title":
-			x.quote("Discount")
+			x.quote(a.title)
 		default:
 			return false
 		}
@@ -556,7 +550,7 @@ func (x *exec) refund(r *refund, fields []*field) {
 					case "subtotalSet":
 						return x.bag(f, rl.minor)
 					case "lineItem":
-						x.line(rl.line, f.under)
+						x.line(r.order, rl.line, f.under)
 					default:
 						return false
 					}
@@ -587,7 +581,7 @@ func (x *exec) fulfilment(p *fulfilment, fields []*field) {
 					case "quantity":
 						x.int(fl.quantity)
 					case "lineItem":
-						x.line(fl.line, f.under)
+						x.line(p.order, fl.line, f.under)
 					default:
 						return false
 					}

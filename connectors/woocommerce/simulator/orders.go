@@ -38,6 +38,8 @@ type line struct {
 	quantity, restocked, refundedUnits int64
 	reduced                            int64
 	subtotal, total, tax               int64
+	// subtotalTax is the tax of what it cost before discounts, coupon what the coupon took off.
+	subtotalTax, coupon int64
 }
 
 type refund struct {
@@ -91,12 +93,15 @@ type OrderSpec struct {
 	Lines    []LineSpec
 	// Delivery is what shipping costs; empty = no shipping line.
 	Delivery string
-	// DiscountCode takes Discount off, spread over the lines by their totals.
+	// DiscountCode takes Discount off, spread over the lines by what they cost after discounts
+	// of their own.
 	DiscountCode, Discount string
 	// Fee is added to the total; below zero it is taken off.
 	Fee string
-	// TaxTitle and TaxRate ("0.2") tax every line, on top of the price.
+	// TaxTitle and TaxRate ("0.2") tax every line, on top of the price. With Included, prices
+	// and discounts are entered with the tax; orders tell all amounts without it all the same.
 	TaxTitle, TaxRate string
+	Included          bool
 	// Paid: otherwise the order is on hold until a transfer arrives. Stock goes down in both
 	// cases. Pending: the buyer is still paying, and stock stays as it is.
 	Paid, Pending bool
@@ -111,6 +116,8 @@ type LineSpec struct {
 	Quantity int64
 	// Price of one; empty = the variant's.
 	Price string
+	// Discount of this line alone, taken off by hand.
+	Discount string
 }
 
 // PlaceOrder places an order. The ids of the lines are in Order.
@@ -188,7 +195,7 @@ func (s *Simulator) discount(spec *OrderSpec, lines []*line) error {
 	}
 	weights := make([]int64, len(lines))
 	for i, l := range lines {
-		weights[i] = l.subtotal
+		weights[i] = l.total
 	}
 	shares, err := money.Allocate(off, weights)
 	if err != nil {
@@ -196,6 +203,7 @@ func (s *Simulator) discount(spec *OrderSpec, lines []*line) error {
 	}
 	for i, l := range lines {
 		l.total -= shares[i]
+		l.coupon = shares[i]
 	}
 	return nil
 }
@@ -238,6 +246,13 @@ func (s *Simulator) newLines(specs []LineSpec) ([]*line, error) {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
 		l.subtotal, l.total = total, total
+		if ls.Discount != "" {
+			off, err := s.minor(ls.Discount)
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", i+1, err)
+			}
+			l.total -= off
+		}
 		lines = append(lines, l)
 	}
 	return lines, nil
@@ -259,8 +274,31 @@ func (s *Simulator) taxLine(spec *OrderSpec, l *line) error {
 		return err
 	}
 	// The rate has few decimals; minor units times it stay far below 2^63.
-	l.tax, err = money.Mul(&event.Decimal{Unscaled: rate.Unscaled, Scale: rate.Scale}, l.total, 0)
-	return err
+	on := func(minor int64) (int64, error) {
+		return money.Mul(&event.Decimal{Unscaled: rate.Unscaled, Scale: rate.Scale}, minor, 0)
+	}
+	if spec.Included {
+		// Of an amount with tax, rate ÷ (1 + rate) is tax.
+		whole := int64(1)
+		for range rate.Scale {
+			whole *= 10
+		}
+		on = func(minor int64) (int64, error) { return money.MulDiv(minor, rate.Unscaled, whole+rate.Unscaled) }
+	}
+	if l.subtotalTax, err = on(l.subtotal); err != nil {
+		return err
+	}
+	if l.tax, err = on(l.total); err != nil || !spec.Included {
+		return err
+	}
+	// What the coupon took off, too, is told without its tax.
+	before, err := on(l.total + l.coupon)
+	if err != nil {
+		return err
+	}
+	l.coupon -= before - l.tax
+	l.subtotal, l.total = l.subtotal-l.subtotalTax, l.total-l.tax
+	return nil
 }
 
 func (s *Simulator) minor(text string) (int64, error) {
@@ -363,7 +401,7 @@ func (s *Simulator) RemoveUnits(id, lineID, units int64, _ time.Time) error {
 			return nil, fmt.Errorf("line %d has no %d units to take out", lineID, units)
 		}
 		left := l.quantity - units
-		for _, v := range []*int64{&l.subtotal, &l.total, &l.tax} {
+		for _, v := range []*int64{&l.subtotal, &l.total, &l.tax, &l.subtotalTax, &l.coupon} {
 			share, err := money.MulDiv(*v, left, l.quantity)
 			if err != nil {
 				return nil, err

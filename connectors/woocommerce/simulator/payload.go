@@ -63,7 +63,7 @@ func (a *Address) doc(billing bool, c *Customer) addressDoc {
 func (s *Simulator) lineDoc(o *order, l *line) lineDoc {
 	d := lineDoc{
 		ID: l.id, Name: l.title, ProductID: l.product, VariationID: l.variation, Quantity: l.quantity,
-		Subtotal: s.text(l.subtotal), SubtotalTax: s.text(l.tax), Total: s.text(l.total), TotalTax: s.text(l.tax),
+		Subtotal: s.text(l.subtotal), SubtotalTax: s.text(l.subtotalTax), Total: s.text(l.total), TotalTax: s.text(l.tax),
 		Taxes: s.taxParts(o, l.tax), Meta: []metaDoc{}, SKU: l.sku, Price: json.RawMessage("0"),
 	}
 	if l.variant != nil {
@@ -105,7 +105,7 @@ func (s *Simulator) orderJSON(o *order) []byte {
 		DateCompleted: maybe(o.completed, local), CompletedGMT: maybe(o.completed, gmt), DatePaid: maybe(o.paid, local), PaidGMT: maybe(o.paid, gmt),
 		DiscountTax: s.text(0), ShippingTotal: s.text(o.shipping), ShippingTax: s.text(0), Total: s.text(o.total()),
 		OrderKey: "wc_order_" + strconv.FormatInt(o.id, 36), Billing: o.spec.Billing.doc(true, o.spec.Customer), Shipping: o.spec.Shipping.doc(false, nil),
-		PaymentMethod: "bacs", PaymentTitle: "Direct bank transfer", CreatedVia: "checkout", CustomerNote: o.spec.Note,
+		PricesIncludeTax: o.spec.Included, PaymentMethod: "bacs", PaymentTitle: "Direct bank transfer", CreatedVia: "checkout", CustomerNote: o.spec.Note,
 		Meta: append([]metaDoc{}, o.meta...), Lines: []lineDoc{}, TaxLines: []taxDoc{}, ShippingLines: []shipDoc{}, FeeLines: []feeDoc{},
 		CouponLines: []couponDoc{}, Refunds: []orderRefundDoc{}, CurrencySymbol: "¤",
 		PaymentURL: s.home() + "/checkout/order-pay/" + strconv.FormatInt(o.id, 10) + "/?pay_for_order=true",
@@ -114,11 +114,12 @@ func (s *Simulator) orderJSON(o *order) []byte {
 	if o.spec.Customer != nil {
 		d.CustomerID = o.spec.Customer.ID
 	}
-	var tax, off int64
+	var tax, off, coupon int64
 	for _, l := range o.lines {
 		d.Lines = append(d.Lines, s.lineDoc(o, l))
 		tax += l.tax
 		off += l.subtotal - l.total
+		coupon += l.coupon
 	}
 	d.CartTax, d.TotalTax, d.DiscountTotal = s.text(tax), s.text(tax), s.text(off)
 	if o.spec.TaxRate != "" {
@@ -135,7 +136,7 @@ func (s *Simulator) orderJSON(o *order) []byte {
 		d.FeeLines = append(d.FeeLines, feeDoc{ID: f.id, Name: f.title, TaxStatus: "taxable", Total: s.text(f.total), TotalTax: s.text(0), Taxes: []taxPartDoc{}, Meta: []metaDoc{}})
 	}
 	if o.spec.DiscountCode != "" {
-		d.CouponLines = append(d.CouponLines, couponDoc{ID: o.couponID, Code: o.spec.DiscountCode, Discount: s.text(off), DiscountTax: "0", Meta: []metaDoc{}, DiscountType: "fixed_cart"})
+		d.CouponLines = append(d.CouponLines, couponDoc{ID: o.couponID, Code: o.spec.DiscountCode, Discount: s.text(coupon), DiscountTax: "0", Meta: []metaDoc{}, DiscountType: "fixed_cart"})
 	}
 	for _, r := range o.refunds {
 		d.Refunds = append(d.Refunds, orderRefundDoc{r.id, r.reason, s.text(-r.total), s.text(0)})
