@@ -361,18 +361,29 @@ func (t *translation) statuses(d *orderDoc) {
 	}
 	// A dispute does not touch lastModifiedDate: its own times make the order newer.
 	o.UpdatedMs = max(o.UpdatedMs, d.disputeMs)
-	var shipped, left int64
+	var shipped, left, gone int64
 	for _, l := range o.Lines {
+		if o.Status == event.OrderStatus_ORDER_STATUS_CANCELLED {
+			// eBay cancels whole orders, and only what has not left.
+			l.Removed = l.Quantity - l.Fulfilled
+		}
 		shipped += l.Fulfilled
-		left += l.Quantity - l.Fulfilled
+		gone += l.Removed
+		left += l.Quantity - l.Fulfilled - l.Removed
 	}
 	switch {
+	case gone > 0 && left == 0 && shipped == 0:
+		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_RESTOCKED
 	case d.fulfilment == "FULFILLED" || shipped > 0 && left == 0:
 		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED
 	case d.fulfilment == "IN_PROGRESS" || shipped > 0:
 		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_PARTIAL
 	case d.fulfilment == "NOT_STARTED" || d.fulfilment == "":
 		o.FulfilmentStatus = event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED
+	}
+	// An order that was paid, as all are that eBay shows, and has left is done with.
+	if o.Status == event.OrderStatus_ORDER_STATUS_OPEN && o.FulfilmentStatus == event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED {
+		o.Status = event.OrderStatus_ORDER_STATUS_CLOSED
 	}
 }
 

@@ -193,7 +193,8 @@ func TestStatuses(t *testing.T) {
 		{"PENDING", "NONE_REQUESTED", "NOT_STARTED", event.OrderStatus_ORDER_STATUS_ON_HOLD, event.PaymentStatus_PAYMENT_STATUS_PENDING, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
 		{"FAILED", "NONE_REQUESTED", "IN_PROGRESS", event.OrderStatus_ORDER_STATUS_OPEN, event.PaymentStatus_PAYMENT_STATUS_PAID, event.FulfilmentStatus_FULFILMENT_STATUS_PARTIAL},
 		{"PARTIALLY_REFUNDED", "IN_PROGRESS", "FULFILLED", event.OrderStatus_ORDER_STATUS_ON_HOLD, event.PaymentStatus_PAYMENT_STATUS_PARTIALLY_REFUNDED, event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED},
-		{"FULLY_REFUNDED", "CANCELED", "NOT_STARTED", event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_REFUNDED, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
+		{"FULLY_REFUNDED", "CANCELED", "NOT_STARTED", event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_REFUNDED, event.FulfilmentStatus_FULFILMENT_STATUS_RESTOCKED},
+		{"PAID", "NONE_REQUESTED", "FULFILLED", event.OrderStatus_ORDER_STATUS_CLOSED, event.PaymentStatus_PAYMENT_STATUS_PAID, event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED},
 		{"NEW_ONE", "NEW_ONE", "NEW_ONE", event.OrderStatus_ORDER_STATUS_ON_HOLD, event.PaymentStatus_PAYMENT_STATUS_UNSPECIFIED, event.FulfilmentStatus_FULFILMENT_STATUS_UNSPECIFIED},
 	} {
 		body := strings.NewReplacer(`"orderPaymentStatus":"PAID"`, `"orderPaymentStatus":"`+tt.payment+`"`, `"cancelState":"NONE_REQUESTED"`, `"cancelState":"`+tt.cancel+`"`,
@@ -208,6 +209,12 @@ func TestStatuses(t *testing.T) {
 		}
 		if tt.cancel == "CANCELED" && o.CancelledMs != o.UpdatedMs {
 			t.Errorf("cancelled at %d: without a date it is the change's, %d", o.CancelledMs, o.UpdatedMs)
+		}
+		for _, l := range o.Lines {
+			// A cancelled order has nothing left to ship.
+			if gone := tt.cancel == "CANCELED"; gone && l.Removed != l.Quantity-l.Fulfilled || !gone && l.Removed != 0 {
+				t.Errorf("%s: of line %s %d of %d units were taken out", tt.cancel, l.Id, l.Removed, l.Quantity)
+			}
 		}
 	}
 }

@@ -18,6 +18,7 @@ func (t *translation) address() *event.PostalAddress {
 	a := &event.PostalAddress{}
 	var seen jsonread.Members
 	var names [5]string
+	var region string
 	for key, ok := r.Next(); ok; key, ok = r.Next() {
 		switch key {
 		case "prefix":
@@ -42,6 +43,9 @@ func (t *translation) address() *event.PostalAddress {
 		case "city":
 			a.City = r.Text()
 		case "region":
+			region = r.Text()
+		case "region_code":
+			// As other shops tell it: a code where there is one.
 			a.Region = r.Text()
 		case "postcode":
 			a.Postcode = r.Text()
@@ -52,6 +56,9 @@ func (t *translation) address() *event.PostalAddress {
 		default:
 			r.Skip()
 		}
+	}
+	if a.Region == "" {
+		a.Region = region
 	}
 	a.Name = joined(names[:]...)
 	return a
@@ -107,8 +114,9 @@ func (t *translation) people(o *event.Order, h *orderHead) {
 	}
 }
 
-// prefix is the first n characters.
+// prefix is the first n characters, in upper case.
 func prefix(s string, n int) string {
+	s = strings.ToUpper(strings.TrimSpace(s))
 	for i := range s {
 		if n == 0 {
 			return s[:i]

@@ -17,9 +17,9 @@ type memo struct {
 }
 
 type memoLine struct {
-	line                             string
-	quantity                         int64
-	row, tax, discount, compensation string
+	line                        string
+	quantity                    int64
+	row, discount, compensation string
 }
 
 // shipment is when how many units of which lines left.
@@ -122,9 +122,6 @@ func (t *translation) memoLine() (l memoLine) {
 		case "base_row_total":
 			r.Once(&seen, 2)
 			l.row = r.Number()
-		case "base_tax_amount":
-			r.Once(&seen, 3)
-			l.tax = r.Number()
 		case "base_discount_amount":
 			r.Once(&seen, 4)
 			l.discount = r.Number()
@@ -171,7 +168,8 @@ func (t *translation) refunds(order string, h *orderHead) []*event.Refund {
 			if g == nil || ml.quantity == 0 {
 				continue // the other half of a configurable product or of a bundle
 			}
-			amount := t.sum(t.minor("base_row_total", ml.row), t.minor("base_tax_amount", ml.tax), -t.discount(ml.discount, ml.compensation))
+			// Like the lines of the order, without the tax: the memo's total has it.
+			amount := t.sum(t.minor("base_row_total", ml.row), -t.discount(ml.discount, ml.compensation))
 			if g.money == nil {
 				amount = 0
 			}

@@ -55,7 +55,7 @@ func TestACapturedOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := &event.PostalAddress{Name: "Zoë Müller", Street: []string{"Straße 1"}, City: "Berlin", Region: "Berlin", Postcode: "10115", Country: "DE", Phone: "1"}
+	address := &event.PostalAddress{Name: "Zoë Müller", Street: []string{"Straße 1"}, City: "Berlin", Region: "BER", Postcode: "10115", Country: "DE", Phone: "1"}
 	want := &event.Order{
 		Connector: "magento", Account: "acme", Id: "1", Name: "000000001",
 		CreatedMs: 1795417415000,
@@ -68,7 +68,7 @@ func TestACapturedOrder(t *testing.T) {
 			UnitPrice: &event.Decimal{Unscaled: 125, Scale: 1}, Total: eur(2500), Stocked: true}},
 		ShippingLines: []*event.ShippingLine{{Code: "flatrate_flatrate", Title: "Flat Rate - Fixed", Price: eur(1000)}},
 		Subtotal:      eur(2500), TotalDiscounts: eur(0), TotalShipping: eur(1000), TotalTax: eur(0), Total: eur(3500),
-		Destination: &event.Destination{Country: "DE", Region: "Berlin", PostcodePrefix: "101"},
+		Destination: &event.Destination{Country: "DE", Region: "BER", PostcodePrefix: "101"},
 		Personal:    &event.PersonalData{Name: "Zoë Müller", Email: "z@example.test", Phone: "1", Shipping: address, Billing: address},
 		Refunds: []*event.Refund{{Connector: "magento", Account: "acme", OrderId: "1", Id: "1", CreatedMs: 1795417419000, Note: "000000001", Total: eur(1250),
 			// One had been shipped a second before: the refund is of that one.
@@ -422,4 +422,13 @@ func FuzzTranslate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPostcodePrefix: the same parcel's destination is the same text whoever sold it.
+func TestPostcodePrefix(t *testing.T) {
+	for text, want := range map[string]string{" sw1a 1aa": "SW1", "50667": "506", "k1": "K1", "": ""} {
+		if got := prefix(text, 3); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
 }

@@ -168,6 +168,9 @@ func checkOrder(t *testing.T, step string, got *event.Order, want *simulator.Ord
 		g := lines[i]
 		type figures struct{ Quantity, Fulfilled, Removed, Total int64 }
 		w := figures{l.Quantity, l.Fulfilled, l.Quantity - l.Current, l.Total}
+		if want.Cancelled {
+			w.Removed = l.Quantity
+		}
 		if diff := cmp.Diff(w, figures{g.Quantity, g.Fulfilled, g.Removed, g.Total.Minor}); diff != "" {
 			t.Errorf("%s: order %s line %d (-want +got):\n%s", step, got.Id, i, diff)
 		}

@@ -37,7 +37,7 @@ func (t *translation) finish(d *draft) *event.Order {
 	}
 	o.PaymentStatus = paymentStatus(d.paid, cancelled, d.total, d.refunded)
 	o.Taxes = t.taxesOf(d)
-	t.linesOf(d, m.shipped || (d.completed != 0 && m.status == event.OrderStatus_ORDER_STATUS_CLOSED))
+	t.linesOf(d, m.shipped || (d.completed != 0 && m.status == event.OrderStatus_ORDER_STATUS_CLOSED), cancelled)
 	t.moneyOf(d)
 	t.peopleOf(d)
 	if t.Err() != nil {
@@ -53,8 +53,9 @@ func (t *translation) finish(d *draft) *event.Order {
 //     _restock_refunded_items on the order's own line: it stands there at once, in webhooks as
 //     in polls, while a refund itself does not say. These units are no longer reserved, and
 //     did not leave. Refunds therefore carry money, and move no stock.
-//   - There are no shipments. The one word of the core for "it has left" is completed.
-func (t *translation) linesOf(d *draft, shipped bool) {
+//   - There are no shipments. The one word of the core for "it has left" is completed. A
+//     cancelled order is one whose goods stayed, all of them.
+func (t *translation) linesOf(d *draft, shipped, cancelled bool) {
 	o := d.order
 	o.Lines = make([]*event.OrderLine, 0, len(d.lines)+len(d.fees))
 	gone, open := int64(0), int64(0)
@@ -70,8 +71,11 @@ func (t *translation) linesOf(d *draft, shipped bool) {
 		}
 		l.PlatformSku = d.lines[i].sku
 		l.Removed = min(l.Quantity, d.lines[i].restocked)
-		if shipped {
+		switch {
+		case shipped:
 			l.Fulfilled = l.Quantity - l.Removed
+		case cancelled:
+			l.Removed = l.Quantity
 		}
 		gone += l.Fulfilled
 		open += l.Quantity - l.Removed - l.Fulfilled

@@ -81,7 +81,7 @@ func (t *translation) place() (p place) {
 // peopleOf keeps what is personal apart from where the order goes to.
 func (t *translation) peopleOf(d *draft) {
 	o := d.order
-	p := &event.PersonalData{Email: d.billing.email, Phone: d.billing.address.GetPhone()}
+	p := &event.PersonalData{Email: d.billing.email}
 	to := &d.billing
 	if d.billing.there {
 		p.Billing = d.billing.address
@@ -93,9 +93,11 @@ func (t *translation) peopleOf(d *draft) {
 		if d.ship.address.Name != "" {
 			p.Name = d.ship.address.Name
 		}
-		if p.Phone == "" {
-			p.Phone = d.ship.address.Phone
-		}
+		p.Phone = d.ship.address.Phone
+	}
+	// Whoever brings the parcel calls who gets it, and, without a number, who paid for it.
+	if p.Phone == "" {
+		p.Phone = d.billing.address.GetPhone()
 	}
 	if p.Name != "" || p.Email != "" || p.Phone != "" || p.Shipping != nil || p.Billing != nil {
 		o.Personal = p

@@ -97,9 +97,9 @@ func TestOrderStatuses(t *testing.T) {
 		{"on hold", map[string]string{"status": `"on-hold"`}, event.OrderStatus_ORDER_STATUS_ON_HOLD, event.PaymentStatus_PAYMENT_STATUS_PENDING, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
 		{"completed", map[string]string{"status": `"completed"`, "date_paid_gmt": completed, "date_completed_gmt": completed}, event.OrderStatus_ORDER_STATUS_CLOSED, event.PaymentStatus_PAYMENT_STATUS_PAID, event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED},
 		{"a plugin's", map[string]string{"status": `"shipped"`}, event.OrderStatus_ORDER_STATUS_CLOSED, event.PaymentStatus_PAYMENT_STATUS_PENDING, event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED},
-		{"cancelled", map[string]string{"status": `"cancelled"`}, event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_VOIDED, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
-		{"failed", map[string]string{"status": `"failed"`}, event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_VOIDED, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
-		{"trash", map[string]string{"status": `"trash"`, "date_paid_gmt": completed}, event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_PAID, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
+		{"cancelled", map[string]string{"status": `"cancelled"`}, event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_VOIDED, event.FulfilmentStatus_FULFILMENT_STATUS_RESTOCKED},
+		{"failed", map[string]string{"status": `"failed"`}, event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_VOIDED, event.FulfilmentStatus_FULFILMENT_STATUS_RESTOCKED},
+		{"trash", map[string]string{"status": `"trash"`, "date_paid_gmt": completed}, event.OrderStatus_ORDER_STATUS_CANCELLED, event.PaymentStatus_PAYMENT_STATUS_PAID, event.FulfilmentStatus_FULFILMENT_STATUS_RESTOCKED},
 		{"refunded before it left", map[string]string{"status": `"refunded"`, "refunds": `[{"id":1,"total":"-20.00"}]`}, event.OrderStatus_ORDER_STATUS_CLOSED, event.PaymentStatus_PAYMENT_STATUS_REFUNDED, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
 		{"refunded after", map[string]string{"status": `"refunded"`, "date_completed_gmt": completed, "refunds": `[{"id":1,"total":"-20.00"}]`}, event.OrderStatus_ORDER_STATUS_CLOSED, event.PaymentStatus_PAYMENT_STATUS_REFUNDED, event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED},
 		{"a part refunded", map[string]string{"refunds": `[{"id":1,"total":"-5.00"}]`, "date_paid_gmt": completed}, event.OrderStatus_ORDER_STATUS_OPEN, event.PaymentStatus_PAYMENT_STATUS_PARTIALLY_REFUNDED, event.FulfilmentStatus_FULFILMENT_STATUS_UNFULFILLED},
@@ -120,6 +120,12 @@ func TestOrderStatuses(t *testing.T) {
 			}
 			if (o.CancelledMs != 0) != (tc.status == event.OrderStatus_ORDER_STATUS_CANCELLED) {
 				t.Errorf("cancelled at %d", o.CancelledMs)
+			}
+			for _, l := range o.Lines {
+				// Nothing of a cancelled order is left to ship, as other shops say it of theirs.
+				if gone := o.CancelledMs != 0; gone && l.Stocked && l.Removed != l.Quantity || !gone && l.Removed != 0 {
+					t.Errorf("of line %s %d of %d units were taken out", l.Id, l.Removed, l.Quantity)
+				}
 			}
 		})
 	}
@@ -261,4 +267,22 @@ func FuzzTranslate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWhoIsCalled: of two telephone numbers that of the parcel's receiver counts, of one the one.
+func TestWhoIsCalled(t *testing.T) {
+	for _, tc := range []struct{ billing, shipping, want string }{
+		{"+49 1", "+49 2", "+49 2"}, {"+49 1", "", "+49 1"}, {"", "+49 2", "+49 2"}, {"", "", ""},
+	} {
+		f, err := translate(t, formatOrder, anOrder(map[string]string{
+			"billing":  `{"first_name":"Ada","city":"Zürich","phone":"` + tc.billing + `"}`,
+			"shipping": `{"first_name":"Zoë","city":"Köln","phone":"` + tc.shipping + `"}`,
+		}))
+		if err != nil || len(f.Orders) != 1 {
+			t.Fatalf("%d orders, %v", len(f.Orders), err)
+		}
+		if got := f.Orders[0].Personal.GetPhone(); got != tc.want {
+			t.Errorf("billing %q, shipping %q: %q, want %q", tc.billing, tc.shipping, got, tc.want)
+		}
+	}
 }

@@ -1285,11 +1285,12 @@ func (x *Refund) GetOrigin() *Origin {
 }
 
 type RefundLine struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	OrderLineId   string                 `protobuf:"bytes,1,opt,name=order_line_id,json=orderLineId,proto3" json:"order_line_id,omitempty"`
-	Quantity      int64                  `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	Amount        *Money                 `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	Restock       Restock                `protobuf:"varint,4,opt,name=restock,proto3,enum=crossdock.v1.Restock" json:"restock,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	OrderLineId string                 `protobuf:"bytes,1,opt,name=order_line_id,json=orderLineId,proto3" json:"order_line_id,omitempty"`
+	Quantity    int64                  `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// As the order's lines are told: without the taxes that lie on top, where they do.
+	Amount        *Money  `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	Restock       Restock `protobuf:"varint,4,opt,name=restock,proto3,enum=crossdock.v1.Restock" json:"restock,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
