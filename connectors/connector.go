@@ -91,6 +91,8 @@ type Connector struct {
 type Deps struct {
 	// Account is the connection's name in the configuration; it is part of every fact.
 	Account string
+	// Modules of the connection: a check asks only for what they need.
+	Modules Modules
 	HTTP    *http.Client
 	Log     *slog.Logger
 	Now     func() time.Time

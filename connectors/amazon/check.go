@@ -50,18 +50,24 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		}
 		results = append(results, r)
 	}
-	ask("reading orders", "Inventory and Order Tracking", call{op: opGetOrder, path: "/orders/2026-01-01/orders/" + nobodysOrder})
-	ask("reading and writing listings", "Product Listing", call{
-		op: opSearchListings, path: "/listings/2021-08-01/items/" + url.PathEscape(k.cfg.SellerID),
-		query: url.Values{"marketplaceIds": {strings.Join(k.cfg.Marketplaces, ",")}, "pageSize": {"1"}},
-	})
-	if k.cfg.FBA {
+	on := k.deps.Modules
+	if on.Any(connectors.ModuleOrders, connectors.ModuleFulfilment) {
+		ask("reading orders", "Inventory and Order Tracking", call{op: opGetOrder, path: "/orders/2026-01-01/orders/" + nobodysOrder})
+	}
+	if on.Any(connectors.ModuleProducts, connectors.ModuleInventory, connectors.ModuleFinance) {
+		ask("reading and writing listings", "Product Listing", call{
+			op: opSearchListings, path: "/listings/2021-08-01/items/" + url.PathEscape(k.cfg.SellerID),
+			query: url.Values{"marketplaceIds": {strings.Join(k.cfg.Marketplaces, ",")}, "pageSize": {"1"}},
+		})
+	}
+	if k.cfg.FBA && on.Has(connectors.ModuleInventory) {
 		market := k.cfg.Marketplaces[0]
 		ask("reading Amazon's warehouses", "Amazon Fulfillment", call{op: opInventory, path: "/fba/inventory/v1/summaries", query: url.Values{
 			"granularityType": {"Marketplace"}, "granularityId": {market}, "marketplaceIds": {market},
 		}})
 	}
-	if k.queue != nil {
+	// The poller of orders empties the queue.
+	if k.queue != nil && on.Has(connectors.ModuleOrders) {
 		results = append(results, k.inbox(ctx)...)
 	}
 	for i := range results {

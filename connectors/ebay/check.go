@@ -27,21 +27,27 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 	now := k.deps.Now()
 	small := url.Values{"limit": {"1"}}
 	list := scopes()
+	type needed = []connectors.Module // none: by all
+	orders := needed{connectors.ModuleOrders}
 	questions := []struct {
+		modules         needed
 		subject, advice string
 		request
 	}{
-		{"keyset", "check client_id and client_secret, and that the keyset answers eBay's account deletion notices: eBay disables keysets that do not", request{endpoint: callLimits}},
-		{"scope sell.fulfillment for " + list[0][1], "let the seller consent again, with the scope " + list[0][0], request{endpoint: callOrders, query: url.Values{
+		{nil, "keyset", "check client_id and client_secret, and that the keyset answers eBay's account deletion notices: eBay disables keysets that do not", request{endpoint: callLimits}},
+		{needed{connectors.ModuleOrders, connectors.ModuleFulfilment, connectors.ModuleFinance}, "scope sell.fulfillment for " + list[0][1], "let the seller consent again, with the scope " + list[0][0], request{endpoint: callOrders, query: url.Values{
 			"limit": {"1"}, "filter": {"lastmodifieddate:[" + stamp(now.AddDate(0, 0, -1)) + "..]"},
 		}}},
-		{"scope sell.inventory for " + list[1][1], "let the seller consent again, with the scope " + list[1][0], request{endpoint: callItems, query: url.Values{"limit": {"1"}, "offset": {"0"}}}},
-		{"scope sell.payment.dispute for " + list[3][1], "let the seller consent again, with the scope " + list[3][0], request{endpoint: callDisputes, query: small}},
-		{"notifications of the application", "check the keyset", request{endpoint: callPlaces, query: small}},
-		{"scope commerce.notification.subscription for " + list[2][1], "let the seller consent again, with the scope " + list[2][0], request{endpoint: callTopics, as: asUser, query: small}},
+		{needed{connectors.ModuleProducts, connectors.ModuleInventory, connectors.ModuleFinance}, "scope sell.inventory for " + list[1][1], "let the seller consent again, with the scope " + list[1][0], request{endpoint: callItems, query: url.Values{"limit": {"1"}, "offset": {"0"}}}},
+		{orders, "scope sell.payment.dispute for " + list[3][1], "let the seller consent again, with the scope " + list[3][0], request{endpoint: callDisputes, query: small}},
+		{nil, "notifications of the application", "check the keyset", request{endpoint: callPlaces, query: small}},
+		{orders, "scope commerce.notification.subscription for " + list[2][1], "let the seller consent again, with the scope " + list[2][0], request{endpoint: callTopics, as: asUser, query: small}},
 	}
 	var results []connectors.CheckResult
 	for _, q := range questions {
+		if len(q.modules) > 0 && !k.deps.Modules.Any(q.modules...) {
+			continue
+		}
 		r := connectors.CheckResult{Subject: q.subject, OK: true, Detail: "answers"}
 		a, err := k.read(ctx, q.request)
 		switch {
@@ -96,7 +102,7 @@ func (k *checker) own() []connectors.CheckResult {
 		hooks.OK, hooks.Detail, hooks.Advice = false, err.Error(), "write 32 to 80 letters, digits, _ and - where verification_token points"
 	}
 	results = append(results, hooks)
-	if m, _ := marketplaceOf(k.cfg.Marketplace); m.signed {
+	if m, _ := marketplaceOf(k.cfg.Marketplace); m.signed && k.deps.Modules.Any(connectors.ModuleFulfilment, connectors.ModuleFinance) {
 		r := connectors.CheckResult{Subject: "digital signature", OK: true, Detail: "a key is configured"}
 		if k.cfg.SigningJWE == "" {
 			r.OK, r.Detail = false, "no key"

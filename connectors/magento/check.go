@@ -14,15 +14,19 @@ import (
 type checker struct{ *client }
 
 // probe is one thing to ask for, that needs one resource of the integration.
-type probe struct{ resource, path, what string }
+type probe struct {
+	resource, path, what string
+	modules              []connectors.Module
+}
 
 func probes() []probe {
+	type needed = []connectors.Module
 	return []probe{
-		{"Magento_Sales::actions_view", "/V1/orders", "orders"},
-		{"Magento_Sales::shipment", "/V1/shipments", "shipments"},
-		{"Magento_Sales::sales_creditmemo", "/V1/creditmemos", "refunds"},
-		{"Magento_Catalog::products", "/V1/products", "products, and the right to write prices"},
-		{"Magento_InventoryApi::source", "/V1/inventory/source-items", "quantities, and the right to write them"},
+		{"Magento_Sales::actions_view", "/V1/orders", "orders", needed{connectors.ModuleOrders, connectors.ModuleFulfilment, connectors.ModuleFinance, connectors.ModuleInventory}},
+		{"Magento_Sales::shipment", "/V1/shipments", "shipments", needed{connectors.ModuleOrders, connectors.ModuleFulfilment}},
+		{"Magento_Sales::sales_creditmemo", "/V1/creditmemos", "refunds", needed{connectors.ModuleOrders, connectors.ModuleFinance}},
+		{"Magento_Catalog::products", "/V1/products", "products, and the right to write prices", needed{connectors.ModuleProducts, connectors.ModuleFinance}},
+		{"Magento_InventoryApi::source", "/V1/inventory/source-items", "quantities, and the right to write them", needed{connectors.ModuleInventory}},
 	}
 }
 
@@ -33,6 +37,9 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		return results, ctx.Err()
 	}
 	for _, p := range probes() {
+		if !k.deps.Modules.Any(p.modules...) {
+			continue
+		}
 		r := connectors.CheckResult{Subject: "resource " + p.resource, OK: true, Detail: "for " + p.what}
 		if _, err := k.read(ctx, p.path, search{size: 1}.query(), connectors.Normal); err != nil {
 			r.OK, r.Detail = false, err.Error()
@@ -45,7 +52,10 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		}
 		results = append(results, r)
 	}
-	return append(results, k.source(ctx)), ctx.Err()
+	if k.deps.Modules.Has(connectors.ModuleInventory) {
+		results = append(results, k.source(ctx))
+	}
+	return results, ctx.Err()
 }
 
 // shop asks who answers, in which currency.

@@ -11,15 +11,22 @@ import (
 	"github.com/helloword/crossdock/connectors"
 )
 
-// scopes is what this connector needs, and what for.
-func scopes() [][2]string {
-	return [][2]string{
-		{"read_orders", "orders and refunds"},
-		{"read_customers", "the buyer's id on orders"},
-		{"read_products", "products and listings"},
-		{"read_inventory", "shown quantities"},
-		{"write_inventory", "pushing quantities"},
-		{"read_locations", "where stock lies"},
+// scope is one that the app was granted, or needs: what for, and by which modules.
+type scope struct {
+	name, what string
+	modules    []connectors.Module
+}
+
+// scopes is what this connector needs.
+func scopes() []scope {
+	orders, products, inventory := connectors.ModuleOrders, connectors.ModuleProducts, connectors.ModuleInventory
+	return []scope{
+		{"read_orders", "orders and refunds", []connectors.Module{orders}},
+		{"read_customers", "the buyer's id on orders", []connectors.Module{orders}},
+		{"read_products", "products and listings", []connectors.Module{products, inventory}},
+		{"read_inventory", "shown quantities", []connectors.Module{products, inventory}},
+		{"write_inventory", "pushing quantities", []connectors.Module{inventory}},
+		{"read_locations", "where stock lies", []connectors.Module{products, inventory}},
 	}
 }
 
@@ -86,12 +93,15 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 	}
 	want := scopes()
 	if k.cfg.ReadAllOrders {
-		want = append(want, [2]string{"read_all_orders", "orders older than 60 days"})
+		want = append(want, scope{"read_all_orders", "orders older than 60 days", []connectors.Module{connectors.ModuleOrders}})
 	}
 	for _, s := range want {
-		r := connectors.CheckResult{Subject: "scope " + s[0], OK: granted[s[0]], Detail: "for " + s[1]}
+		if !k.deps.Modules.Any(s.modules...) {
+			continue
+		}
+		r := connectors.CheckResult{Subject: "scope " + s.name, OK: granted[s.name], Detail: "for " + s.what}
 		if !r.OK {
-			r.Advice = "add " + s[0] + " to the app's scopes and let the shop's owner approve it"
+			r.Advice = "add " + s.name + " to the app's scopes and let the shop's owner approve it"
 		}
 		results = append(results, r)
 	}
@@ -117,7 +127,9 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		}
 		at.Advice = "location_id is none of the active locations"
 	}
-	results = append(results, at)
+	if k.deps.Modules.Has(connectors.ModuleInventory) {
+		results = append(results, at)
+	}
 	for i := range results {
 		if results[i].OK {
 			results[i].Advice = ""

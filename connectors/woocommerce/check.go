@@ -33,7 +33,12 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		}
 		results = append(results, r)
 	}
-	a, err := k.read(ctx, "orders", url.Values{"per_page": {"1"}, "_fields": {"id"}}, connectors.Normal)
+	on := k.deps.Modules
+	list := "orders"
+	if !on.Has(connectors.ModuleOrders) {
+		list = "products"
+	}
+	a, err := k.read(ctx, list, url.Values{"per_page": {"1"}, "_fields": {"id"}}, connectors.Normal)
 	if err != nil {
 		r := connectors.CheckResult{Subject: "shop " + k.cfg.Shop, Detail: err.Error(), Advice: "check shop, its certificate and the network"}
 		if errors.Is(err, connectors.ErrNeedsAuthorisation) {
@@ -41,7 +46,7 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		}
 		return []connectors.CheckResult{r}, ctx.Err()
 	}
-	add(connectors.CheckResult{Subject: "shop " + k.cfg.Shop, OK: true, Detail: "it answers, and orders can be read"})
+	add(connectors.CheckResult{Subject: "shop " + k.cfg.Shop, OK: true, Detail: "it answers, and " + list + " can be read"})
 	if !a.date.IsZero() {
 		skew := a.date.Sub(k.deps.Now()).Round(time.Second)
 		add(connectors.CheckResult{
@@ -49,14 +54,54 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 			Advice: "set the clocks: signed calls are refused beyond 15 minutes",
 		})
 	}
-	for _, l := range [][2]string{{"products", "products and listings"}, {"webhooks", "keeping webhooks"}} {
-		_, err := k.read(ctx, l[0], url.Values{"per_page": {"1"}, "_fields": {"id"}}, connectors.Normal)
-		r := connectors.CheckResult{Subject: "read " + l[0], OK: err == nil, Detail: "for " + l[1], Advice: "give the key's user the role of a shop manager"}
+	taken := on.Any(connectors.ModuleOrders, connectors.ModuleProducts, connectors.ModuleInventory)
+	listed := on.Any(connectors.ModuleProducts, connectors.ModuleInventory)
+	for _, l := range []struct {
+		path, what string
+		needed     bool
+	}{{"products", "products and listings", listed}, {"webhooks", "keeping webhooks", taken}} {
+		if !l.needed {
+			continue
+		}
+		_, err := k.read(ctx, l.path, url.Values{"per_page": {"1"}, "_fields": {"id"}}, connectors.Normal)
+		r := connectors.CheckResult{Subject: "read " + l.path, OK: err == nil, Detail: "for " + l.what, Advice: "give the key's user the role of a shop manager"}
 		if err != nil {
 			r.Detail += ": " + err.Error()
 		}
 		add(r)
 	}
+	if listed {
+		add(k.variations(ctx))
+	}
+	for _, s := range []struct {
+		needed        bool
+		path, subject string
+		judge         func(string) (bool, string)
+	}{
+		{on.Has(connectors.ModuleInventory), "products/woocommerce_manage_stock", "stock management", func(value string) (bool, string) {
+			return value == "yes", "switch on stock management under WooCommerce, Settings, Products, Inventory: until then stock writes do nothing"
+		}},
+		{on.Any(connectors.ModuleProducts, connectors.ModuleFinance), "general/woocommerce_currency", "currency", func(value string) (bool, string) {
+			return k.cfg.Currency == value, "set currency to " + value + ": without it listings carry no price"
+		}},
+		{on.Any(connectors.ModuleOrders, connectors.ModuleFinance), "general/woocommerce_price_num_decimals", "decimals of prices", func(value string) (bool, string) {
+			exponent, ok := money.Exponent(Name, k.cfg.Currency)
+			if !ok {
+				exponent = 3
+			}
+			n, err := strconv.Atoi(value)
+			return err == nil && n >= 0 && n <= exponent, "set the number of decimals to that of the currency: an order with finer amounts is refused"
+		}},
+	} {
+		if s.needed {
+			add(k.setting(ctx, s.path, s.subject, s.judge))
+		}
+	}
+	return results, nil
+}
+
+// variations asks whether the shop lists all variations at once.
+func (k *checker) variations(ctx context.Context) connectors.CheckResult {
 	whole, err := k.listsVariations(ctx)
 	r := connectors.CheckResult{Subject: "list of all variations", OK: err == nil, Detail: "the shop has it", Advice: "give the key's user the role of a shop manager"}
 	if err == nil && !whole {
@@ -64,22 +109,7 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 	} else if err != nil {
 		r.Detail = err.Error()
 	}
-	add(r)
-	add(k.setting(ctx, "products/woocommerce_manage_stock", "stock management", func(value string) (bool, string) {
-		return value == "yes", "switch on stock management under WooCommerce, Settings, Products, Inventory: until then stock writes do nothing"
-	}))
-	add(k.setting(ctx, "general/woocommerce_currency", "currency", func(value string) (bool, string) {
-		return k.cfg.Currency == value, "set currency to " + value + ": without it listings carry no price"
-	}))
-	add(k.setting(ctx, "general/woocommerce_price_num_decimals", "decimals of prices", func(value string) (bool, string) {
-		exponent, ok := money.Exponent(Name, k.cfg.Currency)
-		if !ok {
-			exponent = 3
-		}
-		n, err := strconv.Atoi(value)
-		return err == nil && n >= 0 && n <= exponent, "set the number of decimals to that of the currency: an order with finer amounts is refused"
-	}))
-	return results, nil
+	return r
 }
 
 // setting asks for one of the shop's settings.

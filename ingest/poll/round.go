@@ -114,6 +114,9 @@ func (k *chunk) emit(ctx context.Context) func(connectors.Raw) error {
 		if k.broken != nil {
 			return k.broken
 		}
+		if takes := k.subject.connection.Takes; takes != nil && !takes(raw.Subject) {
+			return nil
+		}
 		record, err := k.subject.connection.stamp.Record(&raw, k.trace)
 		if err != nil {
 			k.broken = fmt.Errorf("%w: %w", connectors.ErrPermanent, err)

@@ -87,6 +87,30 @@ func (w *world) redisNow(t *testing.T) int64 {
 	return now.UnixMilli()
 }
 
+// TestWhatIsNotTakenIsNotStored: a poller may find on its way what belongs to a module that is
+// off.
+func TestWhatIsNotTakenIsNotStored(t *testing.T) {
+	p := pollFunc(func(_ context.Context, _ connectors.PollRequest, emit func(connectors.Raw) error) (connectors.PollResult, error) {
+		shown := object("shown")
+		shown.Subject = connectors.Inventory
+		for _, raw := range []connectors.Raw{object("1"), shown, object("2")} {
+			if err := emit(raw); err != nil {
+				return connectors.PollResult{}, err
+			}
+		}
+		return connectors.PollResult{Cursor: cursor(1), Watermark: epoch, Objects: 3}, nil
+	})
+	w := newWorld(t, Config{}, newRedis(t), p)
+	w.connections[0].Takes = func(s connectors.Subject) bool { return s != connectors.Inventory }
+	w.visitOrders(t.Context())
+	if diff := cmp.Diff([]string{"1", "2"}, w.kafka.objects()); diff != "" {
+		t.Error(diff)
+	}
+	if e := w.stored(t); e.Failures != 0 || e.Found != 2 {
+		t.Errorf("after the poll: %+v", e)
+	}
+}
+
 func TestChunksAreBoundedInBytes(t *testing.T) {
 	p := pollFunc(func(_ context.Context, _ connectors.PollRequest, emit func(connectors.Raw) error) (connectors.PollResult, error) {
 		for range 5 {

@@ -44,6 +44,9 @@ type Connection struct {
 	Pollers            map[connectors.Subject]connectors.Poller
 	// Floor is the shortest interval that the platform tolerates; 0 = none.
 	Floor time.Duration
+	// Takes reports whether records of a subject are stored: some pollers find those of another
+	// one on their way. nil = all.
+	Takes func(connectors.Subject) bool
 }
 
 // Deps is the world of the service.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,9 @@ func (s *Server) post(c *connection, r *http.Request, began time.Time, span *tel
 	if err != nil {
 		s.recycle(buf)
 		return refusal(err)
+	}
+	if c.Takes != nil {
+		raws = slices.DeleteFunc(raws, func(r connectors.Raw) bool { return !c.Takes(r.Subject) })
 	}
 	s.received.Pass()
 	if len(raws) == 0 {

@@ -38,6 +38,9 @@ type Connection struct {
 	Receive            connectors.Receiver
 	// Challenge answers GET; nil = 405.
 	Challenge connectors.Challenger
+	// Takes reports whether records of a subject are stored. What is not, is acknowledged all the
+	// same: a platform that is refused tries for hours and then ends the subscription. nil = all.
+	Takes func(connectors.Subject) bool
 }
 
 // Deps is the world of the server.

@@ -119,6 +119,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 		Connections: []Connection{
 			{Connector: "shopify", Account: "shop-uk", Receive: receiver{}},
 			{Connector: "ebay", Account: "de", Receive: receiver{}, Challenge: challenger{}},
+			{Connector: "shopify", Account: "no-orders", Receive: receiver{}, Takes: func(s connectors.Subject) bool { return s != connectors.Orders }},
 			{Connector: "ebay", Account: "closed", Receive: receiver{}, Challenge: challenger{err: connectors.ErrUnauthentic}},
 		},
 		Publisher: w.kafka, Metrics: w.reg,
@@ -233,6 +234,26 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("%d requests and %d bytes are still in flight", w.inFlight.Load(), w.inFlightBytes.Load())
 			}
 		})
+	}
+}
+
+// TestWhatIsNotTakenIsAcknowledged: a module that is off stores nothing and is answered 200, or
+// the platform would try for hours and then end the subscription; what is forged stays 401.
+func TestWhatIsNotTakenIsAcknowledged(t *testing.T) {
+	w := newWorld(t, Config{MaxBody: 500})
+	got := w.post("/webhooks/shopify/no-orders", "two orders")
+	if got.Code != http.StatusOK || !strings.Contains(got.Body.String(), "nothing to store") {
+		t.Errorf("got %d %s", got.Code, got.Body)
+	}
+	forged := w.post("/webhooks/shopify/no-orders", "order", func(r *http.Request) { r.Header.Set("X-Signature", "00") })
+	if forged.Code != http.StatusUnauthorized {
+		t.Errorf("forged: got %d", forged.Code)
+	}
+	if n := len(w.kafka.stored()); n != 0 {
+		t.Errorf("%d records were stored", n)
+	}
+	if n := w.counted(t, []string{"shopify", "no-orders", "ignored"}); n != 1 {
+		t.Errorf("ignored was counted %v times", n)
 	}
 }
 

@@ -105,6 +105,9 @@ type Account struct {
 	Connector string
 	// Stock is nil when the connection cannot write stock: its targets are refused.
 	Stock connectors.StockPusher
+	// Off: stock is not written here. Its targets are done with when they come: nothing is asked,
+	// written or recorded, so that nobody waits for an outcome.
+	Off bool
 }
 
 // Deps is the sink's whole world.

@@ -365,6 +365,7 @@ type world struct {
 	t       *testing.T
 	cfg     Config
 	shops   map[string]*shop
+	off     *shop // whose stock is not written
 	memory  *memory
 	reg     *prometheus.Registry
 	errs    []string
@@ -389,7 +390,7 @@ type world struct {
 func newWorld(t *testing.T, accounts ...string) *world {
 	cfg := DefaultConfig()
 	cfg.CoalesceIncreases = 500 * time.Millisecond
-	w := &world{t: t, cfg: cfg, shops: map[string]*shop{}, memory: newMemory(), done: map[int64]bool{}}
+	w := &world{t: t, cfg: cfg, shops: map[string]*shop{}, off: newShop(), memory: newMemory(), done: map[int64]bool{}}
 	for _, a := range accounts {
 		w.shops[a] = newShop()
 	}
@@ -479,6 +480,7 @@ func (w *world) start() {
 		accounts[name] = Account{Connector: "shop", Stock: s}
 	}
 	accounts["mute"] = Account{Connector: "ecb"}
+	accounts["off"] = Account{Connector: "shop", Stock: w.off, Off: true}
 	var err error
 	w.sink, err = New(w.cfg, Deps{
 		Accounts: accounts, Publish: w, Memory: w.memory, Now: time.Now, Metrics: w.reg,

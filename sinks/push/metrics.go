@@ -18,6 +18,7 @@ type metrics struct {
 	races       *prometheus.CounterVec
 	repairs     *prometheus.CounterVec
 	carried     *prometheus.CounterVec
+	off         *prometheus.CounterVec
 	malformed   prometheus.Counter
 	callSeconds *prometheus.HistogramVec
 	delay       *prometheus.HistogramVec
@@ -42,6 +43,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		readBacks:  counter("read_backs_total", "Listings whose shown quantity was read."),
 		races:      counter("races_total", "Listings that another process wrote at the same time, and that were looked at again."),
 		repairs:    counter("repairs_total", "Newest targets written to their topic again after a late writer's."),
+		off:        counter("off_total", "Targets that were let pass because stock is not written to the account: its module inventory is off."),
 		carried:    counter("carried_total", "Targets written to the end of their topic again because they wait long."),
 		malformed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "crossdock_push_malformed_total", Help: "Records that are no targets, sent to the dead letters."}),
 		callSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -58,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		unauthorised: gauge("needs_authorisation", "1 while the account needs its owner."),
 	}
 	for _, c := range []prometheus.Collector{
-		m.outcomes, m.superseded, m.stale, m.readBacks, m.races, m.repairs, m.carried, m.malformed,
+		m.outcomes, m.superseded, m.stale, m.readBacks, m.races, m.repairs, m.carried, m.off, m.malformed,
 		m.callSeconds, m.calls, m.delay, m.pending, m.parked, m.unauthorised,
 	} {
 		if err := reg.Register(c); err != nil {

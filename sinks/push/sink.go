@@ -151,6 +151,9 @@ func (s *Sink) Offer(ctx context.Context, ds []*stream.Delivery) error {
 			d.Done()
 		case t == nil: // the key was deleted: nothing is decided by that
 			d.Done()
+		case s.deps.Accounts[t.Account].Off:
+			s.metrics.off.WithLabelValues(t.Account).Inc()
+			d.Done()
 		default:
 			held = append(held, arrival{d, t})
 		}

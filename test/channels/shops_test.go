@@ -114,11 +114,19 @@ type shop struct {
 	conn   *connectors.Connector
 	cursor []byte
 	// mail is the webhooks that came and were not taken yet.
-	mu   sync.Mutex
+	mu   sync.Mutex // over mail and asked
 	mail []connectors.Raw
 	// drain waits for the webhooks that are on their way; nil where there are none.
 	drain func(context.Context) error
 	ids   map[int]string // orders by number of the sale
+	asked []string       // paths of the calls that came
+}
+
+func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.asked = append(s.asked, r.URL.Path)
+	s.mu.Unlock()
+	s.player.ServeHTTP(w, r)
 }
 
 const (
@@ -127,13 +135,13 @@ const (
 )
 
 // opened makes a shop on a platform.
-func opened(t testing.TB, platform, currency string, c *clock) *shop {
+func opened(t testing.TB, platform, currency string, c *clock, modules ...connectors.Module) *shop {
 	t.Helper()
 	t.Setenv("CROSSDOCK_CHANNELS_SECRET", "simulated-secret-of-this-test")
 	const own = "simulated-secret-of-this-test"
 	s := &shop{platform: platform, account: platform + "-" + currency, currency: currency, ids: map[int]string{}}
 	deps := connectors.Deps{
-		Account: s.account, Log: slog.New(slog.DiscardHandler), Now: c.now, Tokens: &memory{held: map[string][]byte{}}, Limiter: free{},
+		Account: s.account, Modules: modules, Log: slog.New(slog.DiscardHandler), Now: c.now, Tokens: &memory{held: map[string][]byte{}}, Limiter: free{},
 	}
 	var err error
 	switch platform {

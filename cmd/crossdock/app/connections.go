@@ -27,19 +27,6 @@ type connection struct {
 	*connectors.Connector
 }
 
-// has reports whether a module flows for the connection.
-func (c *connection) has(s connectors.Subject) bool {
-	if len(c.cfg.Modules) == 0 {
-		return true
-	}
-	for _, m := range c.cfg.Modules {
-		if m == s {
-			return true
-		}
-	}
-	return false
-}
-
 // openConnections opens what the configuration names. Nobody is called.
 func (a *App) openConnections() error {
 	tokens, err := a.tokens()
@@ -55,7 +42,7 @@ func (a *App) openConnections() error {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}
 		deps := connectors.Deps{
-			Account: name,
+			Account: name, Modules: cfg.Modules,
 			HTTP: httpx.NewClient(httpx.Config{
 				AllowLoopback: cfg.AllowHTTP, UserAgent: "crossdock/" + a.Version,
 			}),

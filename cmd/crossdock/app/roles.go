@@ -33,7 +33,7 @@ func startWebhook(a *App, _ context.Context) (func(context.Context) error, error
 	var conns []webhook.Connection
 	for _, c := range a.connections {
 		if c.Receive != nil {
-			conns = append(conns, webhook.Connection{Connector: c.Name, Account: c.name, Receive: c.Receive, Challenge: c.Challenge})
+			conns = append(conns, webhook.Connection{Connector: c.Name, Account: c.name, Receive: c.Receive, Challenge: c.Challenge, Takes: c.cfg.Modules.Takes})
 		}
 	}
 	var err error
@@ -82,14 +82,14 @@ func startPoll(a *App, _ context.Context) (func(context.Context) error, error) {
 	for _, c := range a.connections {
 		pollers := make(map[connectors.Subject]connectors.Poller)
 		for s, p := range c.Poll {
-			if c.has(s) {
+			if c.cfg.Modules.Takes(s) {
 				pollers[s] = p
 			}
 		}
 		if len(pollers) == 0 {
 			continue
 		}
-		conns = append(conns, poll.Connection{Connector: c.Name, Account: c.name, Pollers: pollers})
+		conns = append(conns, poll.Connection{Connector: c.Name, Account: c.name, Pollers: pollers, Takes: c.cfg.Modules.Takes})
 		a.polled = append(a.polled, c.name)
 	}
 	var err error
@@ -286,12 +286,8 @@ func startFx(a *App, _ context.Context) (func(context.Context) error, error) {
 func startPush(a *App, _ context.Context) (func(context.Context) error, error) {
 	accounts := make(map[string]push.Account)
 	for _, c := range a.connections {
-		acc := push.Account{Connector: c.Name}
-		// A connection whose module inventory is off gets no stock write.
-		if c.has(connectors.Inventory) {
-			acc.Stock = c.Stock
-		}
-		accounts[c.name] = acc
+		// A connection whose module inventory is off gets no stock write, and nobody waits for one.
+		accounts[c.name] = push.Account{Connector: c.Name, Stock: c.Stock, Off: !c.cfg.Modules.Has(connectors.ModuleInventory)}
 	}
 	sink, err := push.New(a.Config.PushConfig(), push.Deps{
 		Accounts: accounts, Publish: a.Producer, Memory: push.NewRedisMemory(a.Redis, a.Scope, a.Log),

@@ -253,11 +253,11 @@ type Tokens struct {
 
 // Connection to one account.
 type Connection struct {
-	Connector string               `yaml:"connector" doc:"Name of the connector, see crossdock connectors."`
-	Modules   []connectors.Subject `yaml:"modules" doc:"What flows: orders, products, inventory. Empty: all that the connector can."`
-	Poll      *Poll                `yaml:"poll" doc:"Its own intervals."`
-	PushEvery time.Duration        `yaml:"push_interval" doc:"How often its listings are written, e.g. 15m; 0: as soon as something is decided. With an interval decreases wait, too: more can be sold than there is."`
-	AllowHTTP bool                 `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
+	Connector string             `yaml:"connector" doc:"Name of the connector, see crossdock connectors."`
+	Modules   connectors.Modules `yaml:"modules" doc:"What flows, a list out of orders, products, inventory, fulfilment and finance. Without it all that the connector can. Without inventory nothing is written to its listings; without orders or products theirs are neither polled nor kept when a webhook brings them."`
+	Poll      *Poll              `yaml:"poll" doc:"Its own intervals."`
+	PushEvery time.Duration      `yaml:"push_interval" doc:"How often its listings are written, e.g. 15m; 0: as soon as something is decided. With an interval decreases wait, too: more can be sold than there is."`
+	AllowHTTP bool               `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
 
 	Shopify     *shopify.Config     `yaml:"shopify" doc:"Settings of the connector shopify."`
 	WooCommerce *woocommerce.Config `yaml:"woocommerce" doc:"Settings of the connector woocommerce."`
@@ -433,8 +433,13 @@ func (c *Config) at(key string, err error) error {
 func quotePath(key string) string {
 	parts := strings.Split(key, ".")
 	for i, p := range parts {
-		if strings.ContainsAny(p, "-0123456789") {
-			parts[i] = "'" + p + "'"
+		// The place in a list stays outside of the quotes.
+		name, place, listed := strings.Cut(p, "[")
+		if !strings.ContainsAny(name, "-0123456789") {
+			continue
+		}
+		if parts[i] = "'" + name + "'"; listed {
+			parts[i] += "[" + place
 		}
 	}
 	return strings.Join(parts, ".")
@@ -521,6 +526,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	for _, name := range c.Names() {
+		if i, err := c.Connections[name].Modules.Validate(); err != nil {
+			bad(fmt.Sprintf("connections.%s.modules[%d]", name, i), err)
+		}
 		bad("connections."+name, c.connection(name))
 	}
 	return errors.Join(errs...)

@@ -18,6 +18,7 @@ func TestDiff(t *testing.T) {
 		{"interval: 15m", "interval: 20m", "poll.interval"},
 		{"    connector: ecb", "    connector: ecb\n    poll: {interval: 1h}", "connections.rates.poll"},
 		{"    connector: ecb", "    connector: ecb\n    push_interval: 15m", "connections.rates.push_interval"},
+		{"    connector: ecb", "    connector: ecb\n    modules: [orders]", "connections.rates.modules!"},
 		{"max_listed: 50", "max_listed: 40", "stock.policies"},
 		{"log_level: info", "log_level: debug", "telemetry.log_level"},
 		{"log_level: info", "log_json: true", "telemetry.log_json!"},

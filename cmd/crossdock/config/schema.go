@@ -31,6 +31,12 @@ func Schema() ([]byte, error) {
 			switch t {
 			case reflect.TypeFor[time.Duration]():
 				return &jsonschema.Schema{Type: "string", Pattern: `^-?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`, Examples: []any{"15m"}}
+			case reflect.TypeFor[connectors.Module]():
+				names := make([]any, 0, 5)
+				for _, m := range connectors.AllModules() {
+					names = append(names, m)
+				}
+				return &jsonschema.Schema{Type: "string", Enum: names}
 			case reflect.TypeFor[connectors.Secret]():
 				return &jsonschema.Schema{Type: "string", Pattern: `^((env|file):.+)?$`, Examples: []any{"env:SHOP_SECRET", "file:/run/secrets/shop"}}
 			}
