@@ -152,10 +152,12 @@ func lived(t *testing.T, b biography) (s *shop, known listings, order string, al
 			t.Fatalf("%s: %v", all[i].name, err)
 		}
 		c.set(c.now().Add(10 * time.Minute))
-		_, byPoll := s.news(t)
-		if all[i].raws = byPoll; len(byPoll) == 0 || i > 0 && same(byPoll, all[i-1].raws) {
+		byHook, byPoll := s.news(t)
+		told := append(byHook, byPoll...)
+		if len(told) == 0 || i > 0 && same(told, all[i-1].raws) {
 			silent = append(silent, all[i].name)
 		}
+		all[i].raws = told
 	}
 	// What was not told is delivered as what was told before, or, at first, behind it.
 	for i := range all {
@@ -253,7 +255,7 @@ func permutations(n int) (all [][]int) {
 }
 
 // TestAllOrdersOfArrivalOfEveryChannel: created, paid, shipped, updated, cancelled, refunded, as
-// each platform tells them, in all 720 orders of arrival: one and the same order, and one and
+// each platform tells them by webhook and by poll, in all 720 orders of arrival: one and the same order, and one and
 // the same stock, which is right.
 func TestAllOrdersOfArrivalOfEveryChannel(t *testing.T) {
 	for _, b := range biographies() {

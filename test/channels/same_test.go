@@ -153,6 +153,7 @@ func TestOneScriptOnFiveChannels(t *testing.T) {
 		}
 	}
 	h := newHouse(t, shops, known)
+	hooks, polls := map[string]int{}, map[string]int{}
 	for stage := range stages {
 		c.set(at(stage))
 		for _, p := range platforms {
@@ -167,11 +168,17 @@ func TestOneScriptOnFiveChannels(t *testing.T) {
 		c.set(at(stage).Add(10 * 60 * 1e9))
 		for _, s := range shops {
 			byHook, byPoll := s.news(t)
+			hooks[s.platform], polls[s.platform] = hooks[s.platform]+len(byHook), polls[s.platform]+len(byPoll)
 			h.take(t, s, "webhook", byHook...)
 			h.take(t, s, "poll", byPoll...)
 		}
 	}
 
+	for _, p := range platforms {
+		if polls[p] < 300 || hooks[p] < 300 && (p == "shopify" || p == "woocommerce") {
+			t.Errorf("%s told %d by webhook and %d by poll", p, hooks[p], polls[p])
+		}
+	}
 	used := map[int]bool{}
 	compared := 0
 	for _, p := range platforms {
