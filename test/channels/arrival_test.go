@@ -3,6 +3,7 @@ package channels
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -279,8 +280,9 @@ func TestAllOrdersOfArrivalOfEveryChannel(t *testing.T) {
 					first, figures = o, f
 					continue
 				}
-				if diff := gocmp.Diff(first, o, protocmp.Transform()) + gocmp.Diff(figures, f); diff != "" {
-					t.Fatalf("%s: another order of arrival, another end (-want +got):\n%s", strings.Join(names, ", "), diff)
+				// What differs is worked out only when something does: 4,320 ends are compared.
+				if !proto.Equal(first, o) || !maps.Equal(figures, f) {
+					t.Fatalf("%s: another order of arrival, another end (-want +got):\n%s", strings.Join(names, ", "), gocmp.Diff(first, o, protocmp.Transform())+gocmp.Diff(figures, f))
 				}
 			}
 			for i, sku := range skus[:2] {
