@@ -41,6 +41,14 @@ func (e *RetryAfterError) Error() string {
 
 func (e *RetryAfterError) Unwrap() error { return e.Err }
 
+// Superseded reports whether TokenStore.Save refused because somebody else has saved since the
+// value was loaded: our lock had run out meanwhile. What was to be saved is worth nothing any
+// more: drop it and load again.
+func Superseded(err error) bool {
+	var s interface{ Superseded() bool }
+	return errors.As(err, &s) && s.Superseded()
+}
+
 // Class is a short stable name of an error's instruction, for metrics and dead letters.
 func Class(err error) string {
 	var retry *RetryAfterError

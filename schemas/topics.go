@@ -80,6 +80,9 @@ var (
 	FxWaiting    = Topic{Name: "fx.waiting.v1", Key: "partition/date/chunk", Value: "FxWaiting", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 )
 
+// Tokens that rotate, sealed: the only copy that must not be lost. No room folds it.
+var Tokens = Topic{Name: "tokens.v1", Key: "connector/account/name", Value: "sealed bytes", Width: Single, Stateful: true, Cleanup: Compact, MinCompactionLag: lag}
+
 // Facts that nobody folds: they are read once by the sinks.
 var (
 	PushOutcomes      = Topic{Name: "push.outcomes.v1", Key: "account/listing", Value: "PushOutcome", Width: Wide, Cleanup: Delete, Retention: rawLife}
@@ -103,7 +106,7 @@ func Topics() []Topic {
 	all := []Topic{
 		RawOrders, RawProducts, RawInventory, RawStock, RawRates,
 		OrdersIn, CatalogIn, StockIn, FxIn,
-		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Valuations, RateDays, FxWaiting,
+		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Valuations, RateDays, FxWaiting, Tokens,
 		PushOutcomes, InventoryObserved, StockAlarms, StockAdjustments, StockReturns, Alerts,
 	}
 	for _, s := range Stages {

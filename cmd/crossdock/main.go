@@ -57,9 +57,10 @@ Kafka, keeps orders and stock true, and pushes the consequences back out.
 To see it work, without accounts and without servers:
   crossdock dev
 To run it on your own Kafka, Redis and ClickHouse:
-  crossdock config example > crossdock.yaml   (and edit it)
-  crossdock check                             (asks every connection what it may do)
+  crossdock init                              (which platforms? writes crossdock.yaml)
   crossdock topics apply && crossdock migrate
+  crossdock connect ebay                      (asks an account's owner, where a platform wants that)
+  crossdock check                             (asks every connection what it may do)
   crossdock run`,
 		Version:       version,
 		SilenceUsage:  true,
@@ -75,7 +76,7 @@ To run it on your own Kafka, Redis and ClickHouse:
 	c.AddCommand(
 		runCommand(), devCommand(), simulateCommand(),
 		checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(),
-		traceCommand(), lagCommand(), healthCommand(), dlqCommand(), replayCommand(), rebuildCommand(),
+		traceCommand(), lagCommand(), healthCommand(), dlqCommand(), replayCommand(), rebuildCommand(), tokensCommand(),
 		driftCommand(), servicesCommand(), benchCommand(), metricsCommand(), embeddedCommand(),
 	)
 	return c

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/helloword/crossdock/connectors"
 )
 
 type metrics struct {
@@ -70,7 +68,7 @@ func (m *subjectMetrics) show(e *entry) {
 	m.success.Set(unix(e.Success))
 	m.watermark.Set(unix(e.Watermark))
 	m.needAuth.Set(0)
-	if e.Class == connectors.Class(connectors.ErrNeedsAuthorisation) {
+	if e.Class == needsOwner {
 		m.needAuth.Set(1)
 	}
 }

@@ -176,6 +176,9 @@ func (s *Service) failure(cfg *Config, sub *subject, err error, u *update) {
 
 // save stores what a round came to, and takes it over into this process' own picture.
 func (s *Service) save(ctx context.Context, sub *subject, lease *redis.Lease, u update) error {
+	if err := s.tell(ctx, sub, u.class); err != nil {
+		return err
+	}
 	if err := s.store.save(ctx, sub.connection.lease, sub.key, lease, u); err != nil {
 		return err
 	}

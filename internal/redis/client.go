@@ -1,10 +1,8 @@
 // Package redis opens the Redis that holds crossdock's fast state, and keeps in it
-// what has to be shared between processes: quotas (Bucket), single refreshes
-// (TokenStore) and leases.
+// what has to be shared between processes: quotas (Bucket) and leases.
 //
-// What it keeps can be rebuilt (from Kafka, or by asking the platform again), except
-// rotating tokens: those are files, and Redis only guards their refresh. What a crash
-// does: a lock or a lease ends by its own time; everything else is one Lua call.
+// What it keeps can be rebuilt (from Kafka, or by asking the platform again). What a crash
+// does: a lease ends by its own time; everything else is one Lua call.
 //
 // Keys that one script touches share a hash tag, "…{tag}…", so that they live in one slot
 // of a cluster: one client type serves a single node, Sentinel and Cluster.

@@ -27,6 +27,7 @@ import (
 	xredis "github.com/helloword/crossdock/internal/redis"
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/internal/telemetry"
+	"github.com/helloword/crossdock/internal/tokens"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/sinks/alert"
@@ -48,6 +49,7 @@ type App struct {
 	owner    string
 
 	connections []*connection
+	kept        *tokens.Topic // nil: tokens are not kept in Kafka
 	listings    *stream.View[*event.Listing]
 
 	health  *telemetry.Server

@@ -16,7 +16,10 @@ import (
 	"github.com/helloword/crossdock/connectors/warehouse"
 	"github.com/helloword/crossdock/connectors/woocommerce"
 	"github.com/helloword/crossdock/internal/httpx"
+	"github.com/helloword/crossdock/internal/kafka"
 	xredis "github.com/helloword/crossdock/internal/redis"
+	"github.com/helloword/crossdock/internal/tokens"
+	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/sinks/push"
 )
 
@@ -29,7 +32,7 @@ type connection struct {
 
 // openConnections opens what the configuration names. Nobody is called.
 func (a *App) openConnections() error {
-	tokens, err := a.tokens()
+	store, err := a.tokens()
 	if err != nil {
 		return err
 	}
@@ -46,7 +49,7 @@ func (a *App) openConnections() error {
 			HTTP: httpx.NewClient(httpx.Config{
 				AllowLoopback: cfg.AllowHTTP, UserAgent: "crossdock/" + a.Version,
 			}),
-			Log: a.Log.With("account", name), Now: time.Now, Tokens: tokens, Limiter: limiter,
+			Log: a.Log.With("account", name), Now: time.Now, Tokens: store, Limiter: limiter,
 		}
 		var c *connectors.Connector
 		switch cfg.Connector {
@@ -75,19 +78,63 @@ func (a *App) openConnections() error {
 	return nil
 }
 
-// tokens opens the store of tokens: sealed files, or memory when no folder is named, which is
-// enough for tokens that can be asked for again (the configuration refuses others then).
+// tokens opens the store of tokens: the topic in Kafka, sealed files when a folder is named, or
+// memory when there is no key, which is enough for tokens that can be asked for again (the
+// configuration refuses others then).
 func (a *App) tokens() (connectors.TokenStore, error) {
-	t := a.Config.Tokens
 	leases := xredis.Leases{Client: a.Redis, Owner: a.owner}
-	if t.Dir == "" {
-		return xredis.NewTokenStore(&memoryTokens{values: make(map[string][]byte)}, leases, a.Scope.Key(""), a.Log), nil
+	prefix := a.Scope.Key("")
+	t := a.Config.Tokens
+	if !t.Kept() {
+		return tokens.NewStore(&memoryTokens{values: make(map[string][]byte)}, leases, prefix, a.Log), nil
 	}
-	keeper, err := xredis.NewFileTokens(t.Dir, a.Scope.Key(""), t.Key)
+	keys, err := a.tokenKeys()
+	if err != nil {
+		return nil, err
+	}
+	if t.Dir != "" {
+		keeper, err := tokens.NewFiles(t.Dir, prefix, keys)
+		if err != nil {
+			return nil, fmt.Errorf("tokens: %w", err)
+		}
+		return tokens.NewStore(keeper, leases, prefix, a.Log), nil
+	}
+	keeper, err := a.tokenTopic(keys)
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
-	return xredis.NewTokenStore(keeper, leases, a.Scope.Key(""), a.Log), nil
+	return tokens.NewStore(keeper, leases, prefix, a.Log), nil
+}
+
+func (a *App) tokenKeys() (tokens.Keys, error) {
+	t := a.Config.Tokens
+	previous := make([]tokens.Secret, len(t.PreviousKeys))
+	for i, s := range t.PreviousKeys {
+		previous[i] = s
+	}
+	keys, err := tokens.NewKeys(t.Key, previous...)
+	if err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	return keys, nil
+}
+
+// tokenTopic opens the tokens in Kafka, once.
+func (a *App) tokenTopic(keys tokens.Keys) (*tokens.Topic, error) {
+	if a.kept != nil {
+		return a.kept, nil
+	}
+	follower := kafka.NewFollower(a.Config.KafkaConfig(), a.Scope, a.Log, schemas.Tokens)
+	topic, err := tokens.NewTopic(tokens.TopicDeps{
+		Log: follower, Publish: a.Producer, Redis: a.Redis, Prefix: a.Scope.Key(""), Scope: a.Scope.Key(""),
+		Keys: keys, Logger: a.Log, Metrics: a.Registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, follower.Close)
+	a.kept = topic
+	return topic, nil
 }
 
 // memoryTokens keeps tokens for as long as the process lives.
@@ -102,7 +149,7 @@ func (m *memoryTokens) Load(_ context.Context, name string) ([]byte, error) {
 	return m.values[name], nil
 }
 
-func (m *memoryTokens) Save(_ context.Context, name string, value []byte) error {
+func (m *memoryTokens) Save(_ context.Context, name string, value []byte, _ uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.values[name] = append([]byte(nil), value...)

@@ -17,6 +17,7 @@ import (
 	"github.com/helloword/crossdock/internal/kafka"
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/internal/telemetry"
+	"github.com/helloword/crossdock/internal/tokens"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/sinks/alert"
 	"github.com/helloword/crossdock/sinks/push"
@@ -48,6 +49,9 @@ func Metrics(log *slog.Logger) ([]Metric, error) {
 		return nil, err
 	}
 	if _, err := alert.New(alert.Config{}, alert.Deps{Log: log, Now: time.Now, HTTP: httpx.NewClient(httpx.Config{}), Metrics: reg}); err != nil {
+		return nil, err
+	}
+	if err := tokens.RegisterMetrics(reg); err != nil {
 		return nil, err
 	}
 	if _, err := newReloadMetrics(reg); err != nil {

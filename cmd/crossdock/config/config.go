@@ -247,8 +247,28 @@ type Traces struct {
 
 // Tokens section.
 type Tokens struct {
-	Dir string            `yaml:"dir" doc:"Folder of sealed token files. It must survive a restart."`
-	Key connectors.Secret `yaml:"key" doc:"Reference to the key that seals them, 32 bytes in base64: env:NAME or file:PATH."`
+	Dir          string              `yaml:"dir" doc:"Folder of sealed token files, for a single machine or a shared volume. Empty: they are kept in Kafka (tokens.v1), with a second copy in Redis."`
+	Key          connectors.Secret   `yaml:"key" doc:"Reference to the key that seals them, 32 bytes in base64: env:NAME or file:PATH. Without one nothing is kept that must survive a restart."`
+	PreviousKeys []connectors.Secret `yaml:"previous_keys" doc:"References to keys that sealed them before a rotation: they still open."`
+}
+
+// Kept reports whether tokens survive a restart.
+func (t Tokens) Kept() bool { return t.Key != "" }
+
+// Validate reports what is wrong.
+func (t Tokens) Validate() error {
+	if t.Key == "" && (t.Dir != "" || len(t.PreviousKeys) > 0) {
+		return errors.New("key is missing: 32 random bytes in base64, by reference: openssl rand -base64 32")
+	}
+	for _, s := range append([]connectors.Secret{t.Key}, t.PreviousKeys...) {
+		if s == "" {
+			continue
+		}
+		if err := s.Validate(); err != nil {
+			return fmt.Errorf("key, previous_keys: %w", err)
+		}
+	}
+	return nil
 }
 
 // Connection to one account.
@@ -472,6 +492,7 @@ func (c *Config) Validate() error {
 	bad("clickhouse", c.ClickHouseConfig().Validate())
 	bad("alert", c.AlertConfig().Validate())
 	bad("fx", c.FxConfig().Validate())
+	bad("tokens", c.Tokens.Validate())
 	for _, d := range []struct {
 		key          string
 		value, least time.Duration
@@ -556,11 +577,17 @@ func (c *Config) connection(name string) error {
 	if n.AllowHTTP && c.Environment == schemas.Production {
 		return errors.New("allow_loopback is for the test environment only")
 	}
-	if n.Ebay != nil && c.Tokens.Dir == "" {
-		return errors.New("ebay: it needs tokens.dir: the journal that keeps refunds from being made twice is kept there")
+	if n.Ebay != nil && !c.Tokens.Kept() {
+		return errors.New("ebay: it needs tokens.key: the journal that keeps refunds from being made twice is kept with the tokens")
 	}
-	if n.Shopify != nil && n.Shopify.Auth == shopify.AuthOfflineToken && c.Tokens.Dir == "" {
-		return errors.New("shopify: auth offline_token needs tokens.dir: a rotated token that is lost cannot be asked for again")
+	if n.Shopify != nil && n.Shopify.Auth == shopify.AuthOfflineToken && !c.Tokens.Kept() {
+		return errors.New("shopify: auth offline_token needs tokens.key: a rotated token that is lost cannot be asked for again")
+	}
+	if n.Amazon != nil && n.Amazon.RefreshToken == "" && !c.Tokens.Kept() {
+		return errors.New("amazon: without refresh_token it needs tokens.key, to keep what the seller gives to `crossdock connect`")
+	}
+	if n.WooCommerce != nil && n.WooCommerce.ConsumerKey == "" && !c.Tokens.Kept() {
+		return errors.New("woocommerce: without consumer_key it needs tokens.key, to keep what the shop gives to `crossdock connect`")
 	}
 	type section struct {
 		name string

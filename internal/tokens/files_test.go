@@ -1,4 +1,4 @@
-package redis
+package tokens
 
 import (
 	"bytes"
@@ -6,31 +6,40 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
-
-	"github.com/alicebob/miniredis/v2"
-	goredis "github.com/redis/go-redis/v9"
 )
+
+// secret is a reference that holds its own value.
+type secret string
+
+func (s secret) Resolve() (string, error) {
+	if s == "" {
+		return "", errors.New("the environment variable is not set")
+	}
+	return string(s), nil
+}
 
 const (
 	keyA = secret("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef") // hex
 	keyB = secret("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")                     // base64
 )
 
-func files(t *testing.T, dir string, keys ...Secret) *FileTokens {
+func files(t *testing.T, dir string, keys ...Secret) *Files {
 	t.Helper()
-	f, err := NewFileTokens(dir, "acme.test.", keys[0], keys[1:]...)
+	ring, err := NewKeys(keys[0], keys[1:]...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := NewFiles(dir, "acme.test.", ring)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-func TestFileTokensKeepsSealedTokens(t *testing.T) {
+func TestFilesKeepSealedTokens(t *testing.T) {
 	ctx := context.Background()
 	dir := filepath.Join(t.TempDir(), "tokens")
 	f := files(t, dir, keyA)
@@ -39,7 +48,7 @@ func TestFileTokensKeepsSealedTokens(t *testing.T) {
 	}
 	for _, name := range []string{"shop-uk", "..", "a/b", "店"} {
 		for _, value := range []string{"first", "second " + name} {
-			if err := f.Save(ctx, name, []byte(value)); err != nil {
+			if err := f.Save(ctx, name, []byte(value), 0); err != nil {
 				t.Fatal(err)
 			}
 			got, err := files(t, dir, keyB, keyA).Load(ctx, name) // after a restart, key rotated
@@ -52,6 +61,9 @@ func TestFileTokensKeepsSealedTokens(t *testing.T) {
 	if err != nil || len(entries) != 4 {
 		t.Fatalf("got %d files, %v; want one for each token and nothing else", len(entries), err)
 	}
+	if names, err := f.Names(); err != nil || !slices.Equal(names, []string{"..", "a/b", "shop-uk", "店"}) {
+		t.Errorf("got names %q, %v", names, err)
+	}
 	for _, e := range entries {
 		b, _ := os.ReadFile(filepath.Join(dir, e.Name()))
 		info, _ := e.Info()
@@ -62,7 +74,7 @@ func TestFileTokensKeepsSealedTokens(t *testing.T) {
 	if got, _ := f.Load(ctx, "empty"); got != nil {
 		t.Error("none must be nil")
 	}
-	if err := f.Save(ctx, "empty", nil); err != nil {
+	if err := f.Save(ctx, "empty", nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := f.Load(ctx, "empty"); got == nil || err != nil {
@@ -71,11 +83,11 @@ func TestFileTokensKeepsSealedTokens(t *testing.T) {
 }
 
 // Every flipped bit and every truncation is refused with the file's name, never read as none.
-func TestFileTokensRefusesDamage(t *testing.T) {
+func TestFilesRefuseDamage(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
 	f := files(t, dir, keyA)
-	if err := f.Save(ctx, "shop", []byte("refresh-token")); err != nil {
+	if err := f.Save(ctx, "shop", []byte("refresh-token"), 0); err != nil {
 		t.Fatal(err)
 	}
 	path := f.path("shop")
@@ -111,84 +123,19 @@ func TestFileTokensRefusesDamage(t *testing.T) {
 	check("replaced by junk", []byte("{}"))
 }
 
-func TestFileTokensNamesTheMissingKey(t *testing.T) {
+func TestFilesNameTheMissingKey(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
-	if err := files(t, dir, keyA).Save(ctx, "shop", []byte("x")); err != nil {
+	if err := files(t, dir, keyA).Save(ctx, "shop", []byte("x"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := files(t, dir, keyB).Load(ctx, "shop"); err == nil || !strings.Contains(err.Error(), "previous keys") {
+	if _, err := files(t, dir, keyB).Load(ctx, "shop"); err == nil || !strings.Contains(err.Error(), "previous_keys") {
 		t.Errorf("got %v", err)
 	}
 	for _, bad := range []secret{"short", "", keyA[:62]} {
-		_, err := NewFileTokens(dir, "acme.test.", bad)
+		_, err := NewKeys(bad)
 		if err == nil || (bad != "" && strings.Contains(err.Error(), string(bad))) {
 			t.Errorf("key %q: got %v", bad, err)
 		}
 	}
-}
-
-func stores(t *testing.T, n int) []*TokenStore {
-	t.Helper()
-	m := miniredis.RunT(t)
-	var all []*TokenStore
-	for range n {
-		c := goredis.NewClient(&goredis.Options{Addr: m.Addr()})
-		t.Cleanup(func() { _ = c.Close() })
-		all = append(all, NewTokenStore(files(t, t.TempDir(), keyA), Leases{Client: c, Owner: "p"}, "acme.test.", quiet()))
-	}
-	return all
-}
-
-func TestLockLetsOneRefreshAtATime(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	var inside, most, refreshes atomic.Int32
-	var wg sync.WaitGroup
-	for _, s := range stores(t, 4) {
-		wg.Go(func() {
-			for range 3 {
-				unlock, err := s.Lock(ctx, "shop")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				most.Store(max(most.Load(), inside.Add(1)))
-				refreshes.Add(1)
-				inside.Add(-1)
-				unlock()
-				unlock() // always safe
-			}
-		})
-	}
-	wg.Wait()
-	if most.Load() != 1 || refreshes.Load() != 12 {
-		t.Errorf("got %d at once, %d refreshes; want 1 and 12", most.Load(), refreshes.Load())
-	}
-}
-
-func TestLockEndsWithItsContext(t *testing.T) {
-	s := stores(t, 2)
-	unlock, err := s[0].Lock(context.Background(), "shop")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	un, err := s[1].Lock(ctx, "shop")
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want canceled", err)
-	}
-	un() // safe although the lock was not had
-	other, err := s[1].Lock(context.Background(), "shop-de")
-	if err != nil {
-		t.Error("another token must not wait:", err)
-	}
-	other()
-	unlock()
-	again, err := s[1].Lock(context.Background(), "shop")
-	if err != nil {
-		t.Error(err)
-	}
-	again()
 }
