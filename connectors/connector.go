@@ -57,6 +57,8 @@ type Connector struct {
 
 	// Check asks the system what this connection may do; see CheckResult.
 	Check Checker
+	// Authorize lets the account's owner give us access.
+	Authorize Authorizer
 	// Receive authenticates and names webhook calls.
 	Receive Receiver
 	// Challenge answers a platform's proof-of-ownership request (GET on the webhook address).
@@ -397,6 +399,8 @@ type SettlementPuller interface {
 type TokenStore interface {
 	// Load returns nil when there is none.
 	Load(ctx context.Context, name string) ([]byte, error)
+	// Save refuses with an error that Superseded knows when somebody else has saved since the
+	// last Load.
 	Save(ctx context.Context, name string, value []byte) error
 	// Lock makes one refresh at a time, over all processes. unlock is always safe to call.
 	Lock(ctx context.Context, name string) (unlock func(), err error)

@@ -75,7 +75,7 @@ To run it on your own Kafka, Redis and ClickHouse:
 	)
 	c.AddCommand(
 		runCommand(), devCommand(), simulateCommand(),
-		initCommand(), checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(),
+		initCommand(), connectCommand(), checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(),
 		traceCommand(), lagCommand(), healthCommand(), dlqCommand(), replayCommand(), rebuildCommand(), tokensCommand(),
 		driftCommand(), servicesCommand(), benchCommand(), metricsCommand(), embeddedCommand(),
 	)

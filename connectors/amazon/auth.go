@@ -98,6 +98,10 @@ func (a *auth) token(ctx context.Context, scope, stale string) (string, error) {
 		return "", fmt.Errorf("encoding the token of %s: %w", a.deps.Account, err)
 	}
 	if err := a.deps.Tokens.Save(ctx, a.name(scope), b); err != nil {
+		if connectors.Superseded(err) {
+			delete(a.held, scope)
+			delete(a.unsaved, scope)
+		}
 		return "", fmt.Errorf("saving the token of %s: %w", a.deps.Account, err)
 	}
 	delete(a.unsaved, scope)
@@ -126,9 +130,9 @@ func (a *auth) load(ctx context.Context, scope string) (*token, error) {
 func (a *auth) redeem(ctx context.Context, scope string) (*token, error) {
 	form := url.Values{"client_id": {a.cfg.ClientID}}
 	if scope == scopeSeller {
-		refresh, err := a.cfg.RefreshToken.Resolve()
+		refresh, err := a.refresh(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("reading refresh_token: %w", err)
+			return nil, err
 		}
 		form.Set("grant_type", "refresh_token")
 		form.Set("refresh_token", refresh)
@@ -140,18 +144,32 @@ func (a *auth) redeem(ctx context.Context, scope string) (*token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading client_secret: %w", err)
 	}
+	asked := a.deps.Now()
+	answer, err := a.askWith(ctx, form, secret)
+	if err != nil {
+		return nil, err
+	}
+	life := assumedLife
+	if answer.ExpiresIn > 0 {
+		life = time.Duration(min(answer.ExpiresIn, maxLife)) * time.Second
+	}
+	return &token{Access: answer.Access, Expires: asked.Add(life)}, nil
+}
+
+// askWith asks with the secret, and with the one before it when Amazon does not know that.
+func (a *auth) askWith(ctx context.Context, form url.Values, secret string) (*tokenAnswer, error) {
 	form.Set("client_secret", secret)
-	fresh, err := a.ask(ctx, form)
+	answer, err := a.ask(ctx, form)
 	if !errors.Is(err, errSecret) || a.cfg.PreviousClientSecret == "" {
-		return fresh, err
+		return answer, err
 	}
 	other, missing := a.cfg.PreviousClientSecret.Resolve()
 	if missing != nil || other == secret {
 		return nil, err // it may be gone after the rotation
 	}
 	form.Set("client_secret", other)
-	if fresh, other := a.ask(ctx, form); other == nil {
-		return fresh, nil
+	if answer, other := a.ask(ctx, form); other == nil {
+		return answer, nil
 	}
 	return nil, err
 }
@@ -161,6 +179,7 @@ var errSecret = fmt.Errorf("%w: Amazon refuses client_id and client_secret: secr
 
 type tokenAnswer struct {
 	Access    string `json:"access_token"`
+	Refresh   string `json:"refresh_token"`
 	ExpiresIn int64  `json:"expires_in"`
 	Error     string `json:"error"`
 }
@@ -168,7 +187,7 @@ type tokenAnswer struct {
 // maxLife bounds what is believed of a token's life.
 const maxLife = 24 * 60 * 60
 
-func (a *auth) ask(ctx context.Context, form url.Values) (*token, error) {
+func (a *auth) ask(ctx context.Context, form url.Values) (*tokenAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.CallTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+"/auth/o2/token", strings.NewReader(form.Encode()))
@@ -177,7 +196,6 @@ func (a *auth) ask(ctx context.Context, form url.Values) (*token, error) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
 	req.Header.Set("Accept", "application/json")
-	asked := a.deps.Now()
 	resp, err := a.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking for a token: %w", httpx.RedactError(err))
@@ -190,15 +208,13 @@ func (a *auth) ask(ctx context.Context, form url.Values) (*token, error) {
 	decoded := json.Unmarshal(body, &answer) == nil
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK && decoded && answer.Access != "":
-		life := assumedLife
-		if answer.ExpiresIn > 0 {
-			life = time.Duration(min(answer.ExpiresIn, maxLife)) * time.Second
-		}
-		return &token{Access: answer.Access, Expires: asked.Add(life)}, nil
+		return &answer, nil
 	case answer.Error == "invalid_client" || code == http.StatusUnauthorized:
 		return nil, fmt.Errorf("asking for a token: %w (%d %s)", errSecret, code, jsonread.Clip(answer.Error))
+	case answer.Error == "invalid_grant" && form.Get("grant_type") == "authorization_code":
+		return nil, fmt.Errorf("%w: Amazon refuses the code: it is good for one use and five minutes: begin anew", connectors.ErrNeedsAuthorisation)
 	case answer.Error == "invalid_grant":
-		return nil, fmt.Errorf("%w: Amazon refuses the refresh token of seller %s: the authorisation was taken back or is older than 365 days: authorise the application again and put the new token where refresh_token points",
+		return nil, fmt.Errorf("%w: Amazon refuses the refresh token of seller %s: the authorisation was taken back or is older than 365 days: authorise the application again (`crossdock connect`), or put the new token where refresh_token points",
 			connectors.ErrNeedsAuthorisation, a.cfg.SellerID)
 	case code == http.StatusTooManyRequests:
 		return nil, &connectors.RetryAfterError{After: retryAfter(resp.Header, 2*time.Second), Err: errors.New("asking for a token: too many requests")}

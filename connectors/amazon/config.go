@@ -22,7 +22,10 @@ type Config struct {
 	ClientID             string            `yaml:"client_id" doc:"The application's LWA client id, amzn1.application-oa2-client.…"`
 	ClientSecret         connectors.Secret `yaml:"client_secret" doc:"The application's LWA client secret. Amazon lets it end 180 days after it was made."`
 	PreviousClientSecret connectors.Secret `yaml:"previous_client_secret,omitempty" doc:"The other secret during a rotation: it is tried when Amazon does not know client_secret."`
-	RefreshToken         connectors.Secret `yaml:"refresh_token" doc:"The refresh token of the seller's authorisation. It lives until the seller takes the authorisation back or 365 days have passed."`
+	RefreshToken         connectors.Secret `yaml:"refresh_token,omitempty" doc:"The refresh token of the seller's authorisation. It lives until the seller takes the authorisation back or 365 days have passed. Empty: crossdock connect asks the seller, and keeps what was given."`
+	ApplicationID        string            `yaml:"application_id,omitempty" doc:"The application's id, amzn1.sp.solution.…; crossdock connect needs it."`
+	SellerCentral        string            `yaml:"seller_central,omitempty" doc:"Address of the seller's Seller Central, e.g. https://sellercentral.amazon.co.uk; crossdock connect needs it."`
+	Draft                bool              `yaml:"draft,omitempty" doc:"The application is not published: its authorisation page is that of the draft."`
 	QueueURL             string            `yaml:"queue_url,omitempty" doc:"Address of the Amazon SQS queue that gets this seller's notifications, and nobody else's. Empty: orders are found by searchOrders alone."`
 	QueueAccessKeyID     string            `yaml:"queue_access_key_id,omitempty" doc:"Id of the AWS access key that may read the queue."`
 	QueueSecretKey       connectors.Secret `yaml:"queue_secret_key,omitempty" doc:"The AWS access key's secret."`
@@ -59,8 +62,9 @@ func DefaultConfig() Config {
 const maxPage = 100
 
 var (
-	sellerID = regexp.MustCompile(`^[A-Z0-9]{8,20}$`)
-	queueURL = regexp.MustCompile(`^https://sqs\.([a-z0-9-]{4,30})\.amazonaws\.com/([0-9]{12})/([A-Za-z0-9_-]{1,80})$`)
+	sellerCentral = regexp.MustCompile(`^https://sellercentral(-europe|-japan)?\.amazon(\.[a-z]{2,3}){1,2}$`)
+	sellerID      = regexp.MustCompile(`^[A-Z0-9]{8,20}$`)
+	queueURL      = regexp.MustCompile(`^https://sqs\.([a-z0-9-]{4,30})\.amazonaws\.com/([0-9]{12})/([A-Za-z0-9_-]{1,80})$`)
 	// A simulator's queue: account and name follow the address.
 	testQueue = regexp.MustCompile(`^(https?://[^/]+)/([0-9]{12})/([A-Za-z0-9_-]{1,80})$`)
 )
@@ -112,7 +116,10 @@ func (c Config) Validate(env schemas.Environment) error {
 	}
 	secret("client_secret", c.ClientSecret, true)
 	secret("previous_client_secret", c.PreviousClientSecret, false)
-	secret("refresh_token", c.RefreshToken, true)
+	secret("refresh_token", c.RefreshToken, false)
+	if c.SellerCentral != "" && !sellerCentral.MatchString(c.SellerCentral) {
+		bad("seller_central: %q: write it as https://sellercentral.amazon.co.uk", c.SellerCentral)
+	}
 	if c.QueueURL != "" {
 		if _, err := c.queue(); err != nil {
 			bad("queue_url: %w", err)
@@ -201,9 +208,10 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 	}
 	check := &checker{client: api, queue: inbox}
 	c := &connectors.Connector{
-		Name:  provider,
-		Kind:  connectors.Channel,
-		Check: check,
+		Name:      provider,
+		Kind:      connectors.Channel,
+		Check:     check,
+		Authorize: &authorizer{api},
 		Poll: map[connectors.Subject]connectors.Poller{
 			connectors.Orders:    &orderPoller{client: api, queue: inbox},
 			connectors.Products:  &productPoller{api},

@@ -35,7 +35,7 @@ func TestValidate(t *testing.T) {
 		{"a queue of somebody else's host", "queue_url", schemas.Production, func(c *Config) { c.QueueURL = "https://sqs.example.com/123456789012/q" }},
 		{"a queue without a key", "queue_access_key_id", schemas.Production, func(c *Config) { c.QueueAccessKeyID = "" }},
 		{"a secret itself", "client_secret", schemas.Production, func(c *Config) { c.ClientSecret = "pasted" }},
-		{"no refresh token", "refresh_token", schemas.Production, func(c *Config) { c.RefreshToken = "" }},
+		{"pasted refresh token", "refresh_token", schemas.Production, func(c *Config) { c.RefreshToken = "Atzr|pasted" }},
 		{"no client", "client_id", schemas.Production, func(c *Config) { c.ClientID = "" }},
 		{"no seller", "seller_id", schemas.Production, func(c *Config) { c.SellerID = "acme" }},
 		{"no region", "region", schemas.Production, func(c *Config) { c.Region = "mars" }},

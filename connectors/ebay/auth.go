@@ -53,6 +53,9 @@ type auth struct {
 	// it yet; it is not used before.
 	held    *token
 	unsaved bool
+	// consent is the refresh token that was stored by Exchange, as far as it is known here; it
+	// counts when the configuration names none.
+	consent string
 }
 
 // token is what the store keeps.
@@ -86,6 +89,14 @@ func (a *auth) token(ctx context.Context, stale string) (string, error) {
 	}
 	defer unlock()
 	if !a.unsaved {
+		if a.stored() {
+			// The seller may have consented anew.
+			if a.consent, err = a.loadConsent(ctx); err != nil {
+				return "", err
+			}
+			refresh = a.consent
+			begun = fingerprint(id, secret, refresh)
+		}
 		// Another process may have refreshed while we waited.
 		if a.held, err = a.load(ctx); err != nil {
 			return "", err
@@ -105,6 +116,9 @@ func (a *auth) token(ctx context.Context, stale string) (string, error) {
 		return "", fmt.Errorf("encoding the token of %s: %w", a.deps.Account, err)
 	}
 	if err := a.deps.Tokens.Save(ctx, a.name(), b); err != nil {
+		if connectors.Superseded(err) {
+			a.held, a.unsaved = nil, false
+		}
 		return "", fmt.Errorf("saving the token of %s: %w", a.deps.Account, err)
 	}
 	a.unsaved = false
@@ -132,10 +146,14 @@ func (a *auth) credentials() (id, secret, refresh string, err error) {
 	if secret, err = a.cfg.ClientSecret.Resolve(); err != nil {
 		return "", "", "", fmt.Errorf("reading client_secret: %w", err)
 	}
-	if a.actor == asUser {
+	switch {
+	case a.stored():
+		refresh = a.consent
+	case a.actor == asUser:
 		if refresh, err = a.cfg.RefreshToken.Resolve(); err != nil {
 			return "", "", "", fmt.Errorf("reading refresh_token: %w", err)
 		}
+	default: // the application's own credentials are all
 	}
 	return a.cfg.ClientID, secret, refresh, nil
 }
@@ -151,6 +169,7 @@ func fingerprint(parts ...string) string {
 
 type tokenAnswer struct {
 	Access    string `json:"access_token"`
+	Refresh   string `json:"refresh_token"`
 	ExpiresIn int64  `json:"expires_in"`
 	Error     string `json:"error"`
 }
@@ -165,6 +184,19 @@ func (a *auth) redeem(ctx context.Context, id, secret, refresh string) (*token, 
 		form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}
 	}
 	asked := a.deps.Now()
+	answer, err := a.ask(ctx, id, secret, form)
+	if err != nil {
+		return nil, err
+	}
+	t := &token{Access: answer.Access, Expires: asked.Add(tokenLife)}
+	if answer.ExpiresIn > 0 && answer.ExpiresIn < 366*86400 {
+		t.Expires = asked.Add(time.Duration(answer.ExpiresIn) * time.Second)
+	}
+	return t, nil
+}
+
+// ask sends one question to the token endpoint.
+func (a *auth) ask(ctx context.Context, id, secret string, form url.Values) (*tokenAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.CallTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+"/identity/v1/oauth2/token", strings.NewReader(form.Encode()))
@@ -186,19 +218,18 @@ func (a *auth) redeem(ctx context.Context, id, secret, refresh string) (*token, 
 	decoded := json.Unmarshal(body, &answer) == nil
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK && decoded && answer.Access != "":
-		t := &token{Access: answer.Access, Expires: asked.Add(tokenLife)}
-		if answer.ExpiresIn > 0 && answer.ExpiresIn < 366*86400 {
-			t.Expires = asked.Add(time.Duration(answer.ExpiresIn) * time.Second)
-		}
-		return t, nil
+		return &answer, nil
+	case code == http.StatusBadRequest && answer.Error == "invalid_grant" && form.Get("grant_type") == "authorization_code":
+		return nil, fmt.Errorf("%w: eBay refuses the code: it is good for one use and a few minutes, and ru_name must be the one that it was given for: begin anew",
+			connectors.ErrNeedsAuthorisation)
 	case code == http.StatusBadRequest && answer.Error == "invalid_grant":
-		return nil, fmt.Errorf("%w: eBay refuses the refresh token (it ended after 18 months, the seller changed the password, or took the consent back): let the seller consent again and put the new token where refresh_token points",
+		return nil, fmt.Errorf("%w: eBay refuses the refresh token (it ended after 18 months, the seller changed the password, or took the consent back): let the seller consent again (`crossdock connect`), or put the new token where refresh_token points",
 			connectors.ErrNeedsAuthorisation)
 	case code == http.StatusBadRequest || code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return nil, fmt.Errorf("%w: eBay refuses a token for the %s (%d %s): check client_id and client_secret, and that the keyset is not disabled",
 			connectors.ErrNeedsAuthorisation, a.actor, code, jsonread.Clip(answer.Error))
 	case code == http.StatusTooManyRequests:
-		return nil, &connectors.RetryAfterError{After: retryAfter(resp.Header, asked, time.Minute), Err: errors.New("asking for a token: too many requests")}
+		return nil, &connectors.RetryAfterError{After: retryAfter(resp.Header, a.deps.Now(), time.Minute), Err: errors.New("asking for a token: too many requests")}
 	default:
 		return nil, fmt.Errorf("asking for a token: eBay answered %d %s, no token", code, jsonread.Clip(resp.Header.Get("Content-Type")))
 	}

@@ -182,7 +182,7 @@ func TestConfig(t *testing.T) {
 		{"marketplace", schemas.Production, func(c *Config) { c.Marketplace = "DE" }, "marketplace"},
 		{"client", schemas.Production, func(c *Config) { c.ClientID = "" }, "client_id"},
 		{"a pasted secret", schemas.Production, func(c *Config) { c.ClientSecret = "SBX-abc" }, "client_secret"},
-		{"no consent", schemas.Production, func(c *Config) { c.RefreshToken = "" }, "refresh_token"},
+		{"pasted consent", schemas.Production, func(c *Config) { c.RefreshToken = "v^1.1#SBX-abc" }, "refresh_token"},
 		{"half a signing key", schemas.Production, func(c *Config) { c.SigningJWE = "env:J" }, "signing_key"},
 		{"endpoint without token", schemas.Production, func(c *Config) { c.Endpoint = "https://x.example/hook" }, "verification_token"},
 		{"endpoint in the open", schemas.Production, func(c *Config) { c.Endpoint, c.VerificationToken = "http://x.example/hook", "env:V" }, "endpoint"},

@@ -200,7 +200,7 @@ func (c *client) send(ctx context.Context, r request) (*answer, error) {
 }
 
 // errToken: eBay does not know the access token (any more).
-var errToken = fmt.Errorf("%w: eBay refuses the access token: let the seller consent again and put the new token where refresh_token points", connectors.ErrNeedsAuthorisation)
+var errToken = fmt.Errorf("%w: eBay refuses the access token: let the seller consent again (`crossdock connect`), or put the new token where refresh_token points", connectors.ErrNeedsAuthorisation)
 
 // errScope: the token is good, and not for this.
 var errScope = errors.New("a scope is missing")

@@ -19,7 +19,8 @@ type Config struct {
 	TestBaseURL       string            `yaml:"test_base_url,omitempty" doc:"Address of a simulator on this machine (http://127.0.0.1:…), instead of eBay. Only in the test environment."`
 	ClientID          string            `yaml:"client_id" doc:"App ID (client id) of the application's keyset."`
 	ClientSecret      connectors.Secret `yaml:"client_secret" doc:"Cert ID (client secret) of the same keyset."`
-	RefreshToken      connectors.Secret `yaml:"refresh_token" doc:"The refresh token that the seller's consent gave. It lives for 18 months and does not rotate."`
+	RefreshToken      connectors.Secret `yaml:"refresh_token,omitempty" doc:"The refresh token that the seller's consent gave. It lives for 18 months and does not rotate. Empty: crossdock connect asks the seller, and keeps what was given."`
+	RuName            string            `yaml:"ru_name,omitempty" doc:"eBay's name for the redirect address of the application (RuName); crossdock connect needs it."`
 	SigningJWE        connectors.Secret `yaml:"signing_jwe,omitempty" doc:"The jwe of a signing key of the Key Management API. Sellers of the EU and the UK need it to refund."`
 	SigningKey        connectors.Secret `yaml:"signing_key,omitempty" doc:"The private key that belongs to signing_jwe: PKCS #8, with or without the PEM lines."`
 	Endpoint          string            `yaml:"endpoint,omitempty" doc:"The public https address under which eBay reaches this connection's webhooks, exactly as it is registered. Needed to answer eBay's challenge."`
@@ -88,7 +89,7 @@ func (c Config) Validate(env schemas.Environment) error {
 		bad("client_id: write the App ID of the application's keyset")
 	}
 	secret("client_secret", c.ClientSecret, true)
-	secret("refresh_token", c.RefreshToken, true)
+	secret("refresh_token", c.RefreshToken, false)
 	secret("signing_jwe", c.SigningJWE, c.SigningKey != "")
 	secret("signing_key", c.SigningKey, c.SigningJWE != "")
 	secret("verification_token", c.VerificationToken, c.Endpoint != "")
@@ -141,10 +142,11 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 	api := newClient(cfg, deps)
 	book, count := newOfferBook(api), newRevisions()
 	c := &connectors.Connector{
-		Name:    provider,
-		Kind:    connectors.Channel,
-		Check:   &checker{api},
-		Receive: &receiver{client: api, keys: newKeyring(api)},
+		Name:      provider,
+		Kind:      connectors.Channel,
+		Check:     &checker{api},
+		Authorize: &authorizer{api},
+		Receive:   &receiver{client: api, keys: newKeyring(api)},
 		Poll: map[connectors.Subject]connectors.Poller{
 			connectors.Orders:    &orderPoller{client: api},
 			connectors.Products:  newCrawler(api, book, connectors.Products, formatProduct),

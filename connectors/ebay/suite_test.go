@@ -18,7 +18,7 @@ func TestSuite(t *testing.T) {
 	})
 	connectortest.Run(t, connectortest.Suite{
 		Connector:  s.conn,
-		Can:        []string{"check", "receive", "challenge", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"},
+		Can:        []string{"check", "authorize", "receive", "challenge", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"},
 		Deliveries: notifications(t, s),
 		Signatures: []string{signatureHeader},
 		Records:    records(t),

@@ -137,6 +137,9 @@ func (a *auth) token(ctx context.Context, stale string) (string, error) {
 		return "", fmt.Errorf("encoding the token of %s: %w", a.deps.Account, err)
 	}
 	if err := a.deps.Tokens.Save(ctx, a.name(), b); err != nil {
+		if connectors.Superseded(err) {
+			a.held, a.unsaved = nil, false
+		}
 		return "", fmt.Errorf("saving the token of %s: %w", a.deps.Account, err)
 	}
 	a.unsaved = false

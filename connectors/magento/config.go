@@ -208,9 +208,10 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 	}
 	api := newClient(cfg, deps)
 	c := &connectors.Connector{
-		Name:  Name,
-		Kind:  connectors.Channel,
-		Check: &checker{api},
+		Name:      Name,
+		Kind:      connectors.Channel,
+		Check:     &checker{api},
+		Authorize: &authorizer{cfg, deps.Account},
 		Poll: map[connectors.Subject]connectors.Poller{
 			connectors.Orders:    &orderPoller{api},
 			connectors.Products:  &productPoller{api},

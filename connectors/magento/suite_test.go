@@ -53,7 +53,7 @@ func TestSuite(t *testing.T) {
 }
 
 // capabilities of a connection, in the order in which they are told.
-var capabilities = []string{"check", "poll:inventory", "poll:orders", "poll:products", "translate", "stock", "price", "fulfilment", "cancel", "refund"}
+var capabilities = []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "stock", "price", "fulfilment", "cancel", "refund"}
 
 func world(s *shop, w connectortest.PollWorld) connectortest.PollWorld {
 	w.Advance = s.clock.add

@@ -33,6 +33,8 @@ type client struct {
 	deps connectors.Deps
 	base string
 	http *http.Client
+	// given is the key that the shop gave; see authorize.go.
+	given *given
 	// slots bounds the calls at one time: a shop is somebody's small server.
 	slots chan struct{}
 	// fits is the page size that the shop managed where it failed with a larger one; 0 = as
@@ -47,7 +49,7 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	// report, never one that we follow.
 	h := *deps.HTTP
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client{cfg: cfg, deps: deps, base: cfg.base(), http: &h, slots: make(chan struct{}, cfg.Parallel)}
+	return &client{cfg: cfg, deps: deps, base: cfg.base(), http: &h, given: &given{}, slots: make(chan struct{}, cfg.Parallel)}
 }
 
 // call is one request below /wp-json/wc/v3/.
@@ -247,6 +249,9 @@ func (c *client) status(resp *http.Response, text []byte) error {
 	case api == nil:
 		return &unsentError{fmt.Errorf("%w: the shop answered %d and no JSON: check shop", connectors.ErrPermanent, code)}
 	default:
+		if code == http.StatusUnauthorized {
+			c.forget()
+		}
 		return &unsentError{refusal(api)}
 	}
 }

@@ -29,8 +29,8 @@ const (
 type Config struct {
 	Shop                  string            `yaml:"shop" doc:"The site's address as its settings show it under General, Site Address, e.g. https://shop.example.com. A shop in a folder keeps its folder."`
 	TestBaseURL           string            `yaml:"test_base_url,omitempty" doc:"Address of a shop or simulator on this machine (http://127.0.0.1:…), instead of the shop. Only in the test environment. A real shop must have it as its own Site Address, because signatures are made over it."`
-	ConsumerKey           connectors.Secret `yaml:"consumer_key" doc:"Reference to the REST API key (ck_…) with permission read/write."`
-	ConsumerSecret        connectors.Secret `yaml:"consumer_secret" doc:"Reference to the key's secret (cs_…)."`
+	ConsumerKey           connectors.Secret `yaml:"consumer_key,omitempty" doc:"Reference to the REST API key (ck_…) with permission read/write. Empty, with its secret: crossdock connect asks the shop, and keeps what was given."`
+	ConsumerSecret        connectors.Secret `yaml:"consumer_secret,omitempty" doc:"Reference to the key's secret (cs_…)."`
 	Auth                  string            `yaml:"auth" doc:"auto (basic over https, oauth1 over http), basic, query (keys in the address, for servers that drop the Authorization header; https only) or oauth1 (signed calls)."`
 	WebhookSecret         connectors.Secret `yaml:"webhook_secret" doc:"Reference to a secret of your own choosing that signs webhooks. The subscriptions are made with it."`
 	PreviousWebhookSecret connectors.Secret `yaml:"previous_webhook_secret,omitempty" doc:"The secret before a rotation: webhooks signed with it are still taken."`
@@ -61,7 +61,7 @@ func (c Config) Validate(env schemas.Environment) error {
 		ref    connectors.Secret
 		needed bool
 	}{
-		{"consumer_key", c.ConsumerKey, true}, {"consumer_secret", c.ConsumerSecret, true},
+		{"consumer_key", c.ConsumerKey, c.ConsumerSecret != ""}, {"consumer_secret", c.ConsumerSecret, c.ConsumerKey != ""},
 		{"webhook_secret", c.WebhookSecret, true}, {"previous_webhook_secret", c.PreviousWebhookSecret, false},
 	} {
 		if s.ref == "" && !s.needed {
@@ -163,12 +163,16 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 	if deps.Account == "" || deps.HTTP == nil || deps.Log == nil || deps.Now == nil || deps.Limiter == nil {
 		return nil, fmt.Errorf("woocommerce connection %q: account, HTTP client, logger, clock and limiter must be handed in", deps.Account)
 	}
+	if cfg.ConsumerKey == "" && deps.Tokens == nil {
+		return nil, fmt.Errorf("woocommerce connection %q: without consumer_key a token store must be handed in", deps.Account)
+	}
 	api := newClient(cfg, deps)
 	return &connectors.Connector{
-		Name:    Name,
-		Kind:    connectors.Channel,
-		Check:   &checker{api},
-		Receive: &receiver{cfg: cfg},
+		Name:      Name,
+		Kind:      connectors.Channel,
+		Check:     &checker{api},
+		Authorize: &authorizer{api},
+		Receive:   &receiver{cfg: cfg},
 		Poll: map[connectors.Subject]connectors.Poller{
 			connectors.Orders:    &orderPoller{api},
 			connectors.Products:  &productPoller{api},

@@ -88,11 +88,7 @@ func encoded(query url.Values) string {
 
 // authorise puts the keys on a request whose query is not yet written.
 func (c *client) authorise(req *http.Request, query url.Values) error {
-	key, err := c.cfg.ConsumerKey.Resolve()
-	if err != nil {
-		return err
-	}
-	secret, err := c.cfg.ConsumerSecret.Resolve()
+	key, secret, err := c.keys(req.Context())
 	if err != nil {
 		return err
 	}
