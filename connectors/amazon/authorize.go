@@ -89,7 +89,7 @@ func (z *authorizer) Exchange(ctx context.Context, _ connectors.AuthorizeRequest
 		return err
 	}
 	if answer.Refresh == "" {
-		return errors.New("Amazon gave no refresh token: begin anew") //nolint:staticcheck // ST1005: a name
+		return errors.New("Amazon gave no refresh token: begin anew")
 	}
 	b, err := json.Marshal(authorisation{answer.Refresh})
 	if err != nil {

@@ -17,8 +17,8 @@ type authorizer struct{ *client }
 
 // key is what the store keeps.
 type key struct {
-	Key    string `json:"key"`
-	Secret string `json:"secret"`
+	Key   string `json:"key"`
+	Proof string `json:"proof"`
 }
 
 func keyName(account string) string { return "woocommerce/" + account }
@@ -115,7 +115,7 @@ func (c *client) keys(ctx context.Context) (id, secret string, err error) {
 		}
 		c.given.key = k
 	}
-	return c.given.Key, c.given.Secret, nil
+	return c.given.Key, c.given.Proof, nil
 }
 
 // forget makes the next call read the key again.

@@ -44,8 +44,8 @@ type starterField struct {
 	// preset is written when nobody answers; ask is the question; list makes it a list of one.
 	preset, ask string
 	list        bool
-	// secret says what the variable is that the line refers to.
-	secret string
+	// hidden says what the variable is that the line refers to.
+	hidden string
 }
 
 type starterChannel struct {
@@ -59,22 +59,22 @@ func starterChannels() []starterChannel {
 		{"shopify", "Shopify", "9400", []starterField{
 			{key: "shop", preset: "your-shop.myshopify.com", ask: "the shop's permanent domain"},
 			{key: "client_id", preset: "your-client-id", ask: "client id of your app (Dev Dashboard)"},
-			{key: "client_secret", secret: "client secret of your app; it also signs webhooks"},
+			{key: "client_secret", hidden: "client secret of your app; it also signs webhooks"},
 			{key: "currency", preset: "EUR", ask: "the shop's currency"},
 		}, []string{"auth: client_credentials is for an app of your own organisation; see the README for the others."}},
 		{"woocommerce", "WooCommerce", "9401", []starterField{
 			{key: "shop", preset: "https://shop.example.com", ask: "the shop's Site Address"},
-			{key: "consumer_key", secret: "REST API key (ck_…) with permission read/write"},
-			{key: "consumer_secret", secret: "its secret (cs_…)"},
-			{key: "webhook_secret", secret: "any long random text: it signs the shop's webhooks"},
+			{key: "consumer_key", hidden: "REST API key (ck_…) with permission read/write"},
+			{key: "consumer_secret", hidden: "its secret (cs_…)"},
+			{key: "webhook_secret", hidden: "any long random text: it signs the shop's webhooks"},
 			{key: "currency", preset: "EUR", ask: "the shop's currency"},
 		}, nil},
 		{"magento", "Magento 2 / Adobe Commerce", "9402", []starterField{
 			{key: "base_url", preset: "https://shop.example.com", ask: "the shop's address"},
-			{key: "consumer_key", secret: "consumer key of the integration (System > Integrations)"},
-			{key: "consumer_secret", secret: "its consumer secret"},
-			{key: "access_token", secret: "its access token"},
-			{key: "access_token_secret", secret: "its access token secret"},
+			{key: "consumer_key", hidden: "consumer key of the integration (System > Integrations)"},
+			{key: "consumer_secret", hidden: "its consumer secret"},
+			{key: "access_token", hidden: "its access token"},
+			{key: "access_token_secret", hidden: "its access token secret"},
 			{key: "currency", preset: "EUR", ask: "the shop's base currency"},
 		}, nil},
 		{"amazon", "Amazon", "9403", []starterField{
@@ -82,14 +82,14 @@ func starterChannels() []starterChannel {
 			{key: "region", preset: "eu", ask: "region: na, eu or fe"},
 			{key: "marketplaces", preset: "A1F83G8C2ARO7P", ask: "id of the main marketplace (A1F83G8C2ARO7P is Amazon.co.uk)", list: true},
 			{key: "client_id", preset: "amzn1.application-oa2-client.example", ask: "LWA client id of your application"},
-			{key: "client_secret", secret: "LWA client secret; it ends 180 days after it was made"},
+			{key: "client_secret", hidden: "LWA client secret; it ends 180 days after it was made"},
 			{key: "application_id", preset: "amzn1.sp.solution.example", ask: "id of your application"},
 			{key: "seller_central", preset: "https://sellercentral.amazon.co.uk", ask: "where the seller logs in"},
 		}, []string{"`crossdock connect amazon` asks the seller; or set refresh_token (env:NAME or file:PATH).", "queue_url names an SQS queue for notifications: orders then come within seconds."}},
 		{"ebay", "eBay", "9404", []starterField{
 			{key: "marketplace", preset: "EBAY_GB", ask: "the site that the account sells on first"},
 			{key: "client_id", preset: "your-app-id", ask: "App ID of the application's keyset"},
-			{key: "client_secret", secret: "Cert ID of the same keyset"},
+			{key: "client_secret", hidden: "Cert ID of the same keyset"},
 			{key: "ru_name", preset: "your-RuName", ask: "RuName of the application's redirect"},
 		}, []string{"`crossdock connect ebay` asks the seller; or set refresh_token (env:NAME or file:PATH).", "endpoint, verification_token and alert_email switch on notifications, which eBay demands of every keyset."}},
 	}
@@ -213,10 +213,10 @@ func (s Starter) channel(b *strings.Builder, c starterChannel, modules []string)
 	}
 	fmt.Fprintf(b, "    %s:\n", c.name)
 	for _, f := range c.fields {
-		if f.secret != "" {
+		if f.hidden != "" {
 			name := strings.ToUpper(c.name + "_" + f.key)
 			fmt.Fprintf(b, "      %s: env:%s\n", f.key, name)
-			vars = append(vars, Variable{name, c.title + ": " + f.secret})
+			vars = append(vars, Variable{name, c.title + ": " + f.hidden})
 			continue
 		}
 		value, answered := s.Answers[c.name+"."+f.key]
