@@ -62,7 +62,7 @@ When standard input is no terminal, or with --yes, the flags decide.`,
 		if err := create(out, text); err != nil {
 			return err
 		}
-		return next(c.OutOrStdout(), out, vars, s.Channels)
+		return next(c.OutOrStdout(), out, vars, s.Asks())
 	}
 	return c
 }
@@ -87,7 +87,7 @@ func create(path, text string) error {
 }
 
 // next says what there is to do.
-func next(w io.Writer, path string, vars []config.Variable, channels []string) error {
+func next(w io.Writer, path string, vars []config.Variable, asks []string) error {
 	rows := make([][]string, len(vars))
 	for i, v := range vars {
 		rows[i] = []string{v.Name, v.What}
@@ -97,7 +97,7 @@ func next(w io.Writer, path string, vars []config.Variable, channels []string) e
 		return err
 	}
 	fmt.Fprintf(w, "\nThen:\n  crossdock config validate -c %s\n  crossdock topics apply -c %s && crossdock migrate -c %s\n", path, path, path)
-	for _, name := range channels {
+	for _, name := range asks {
 		fmt.Fprintf(w, "  crossdock connect %s -c %s\n", name, path)
 	}
 	_, err := fmt.Fprintf(w, "  crossdock check -c %s\n  crossdock run -c %s\n", path, path)

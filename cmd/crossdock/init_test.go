@@ -38,6 +38,9 @@ func TestInit(t *testing.T) {
 			t.Errorf("it does not name %s:\n%s", want, out)
 		}
 	}
+	if strings.Contains(out, "crossdock connect shopify") {
+		t.Errorf("it sends to a command that cannot help:\n%s", out)
+	}
 	if out, err := run(t, "config", "validate", "-c", path); err != nil || !strings.Contains(out, "3 connections") {
 		t.Errorf("validating it: %s, %v", out, err)
 	}

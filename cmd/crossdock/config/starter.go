@@ -121,6 +121,17 @@ func (s Starter) chosen() (cs []starterChannel, err error) {
 	return cs, nil
 }
 
+// Asks are the chosen channels whose owner is asked by `crossdock connect`: their sections name
+// no token.
+func (s Starter) Asks() (names []string) {
+	for _, n := range []string{"amazon", "ebay"} {
+		if slices.Contains(s.Channels, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
 // Questions about the chosen channels.
 func (s Starter) Questions() ([]Question, error) {
 	cs, err := s.chosen()
