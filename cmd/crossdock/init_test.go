@@ -70,7 +70,7 @@ func TestInterview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`shop: "https://shop.acme.example"`, `client_id: "my-id"`, `currency: "GBP"`, "modules: [orders, products, inventory]"} {
+	for _, want := range []string{`shop: "https://shop.acme.example"`, `client_id: "my-id"`, `currency: "GBP"`, "modules: [orders, products, inventory, fulfilment, finance]"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in:\n%s", want, text)
 		}

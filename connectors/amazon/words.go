@@ -192,6 +192,7 @@ Yanwen
 Yodel
 ZA
 ZAR
+a-z
 a-z0-9
 access
 access_token
@@ -205,6 +206,8 @@ amazonaws
 amount
 api
 application
+application_id
+apps
 arn
 asin
 asin1
@@ -215,7 +218,11 @@ audience
 auspost
 australiapost
 auth
+authorisation
+authorization_code
+authorize
 aws
+beta
 bound
 bpost
 brand
@@ -245,6 +252,7 @@ com
 companyName
 compressionAlgorithm
 confirmShipment
+consent
 correos
 count
 countryCode
@@ -280,6 +288,7 @@ err
 error
 errors
 eu
+europe
 eventTime
 evri
 expires
@@ -341,6 +350,7 @@ item-name
 itemName
 items
 jan
+japan
 json
 kind
 laposte
@@ -432,6 +442,7 @@ receipts
 recipient
 reconcile_every
 reconcile_overlap
+refresh
 refresh_token
 report
 reportDocumentId
@@ -452,7 +463,9 @@ searchOrders
 seller
 seller-sku
 sellerSku
+sellercentral
 sellers
+selling_partner_id
 sellingpartnerapi
 sendmessage
 severity
@@ -466,8 +479,10 @@ sjis
 sku
 sortBy
 sortOrder
+spapi_oauth_code
 sqs
 startDateTime
+state
 stateOrRegion
 status
 storeName
@@ -500,6 +515,7 @@ v0
 v1
 value
 value_with_tax
+version
 window
 windows-1252
 windows-31j

@@ -155,8 +155,11 @@ approve
 at
 auspost
 australiapost
+auth
 authority
+authorization_code
 authorization_revocation
+authorize
 availability
 availableQuantity
 before
@@ -189,14 +192,17 @@ chinapost
 chronopost
 city
 client_credentials
+client_id
 client_secret
 closedDate
+code
 colissimo
 com
 comment
 commerce
 companyName
 config
+consent
 contactAddress
 continuation_token
 convertedFromCurrency
@@ -296,6 +302,7 @@ listing
 listingId
 listingStatus
 localhost
+login
 longMessage
 max_pages
 message
@@ -349,6 +356,7 @@ primaryPhone
 product
 program
 promotion
+prompt
 public_key
 public_key_id
 publishDate
@@ -358,6 +366,8 @@ rateLimits
 rate_limit
 rates
 reasonForRefund
+redirect_uri
+refresh
 refresh_token
 refund
 refundAmount
@@ -371,6 +381,7 @@ remaining
 requests
 reset
 resources
+response_type
 responses
 rest
 resume
@@ -399,6 +410,7 @@ signing_jwe
 signing_key
 sku
 span
+state
 stateOrProvince
 status
 statusCode

@@ -242,6 +242,7 @@ read
 refund
 refunds
 region
+region_code
 reserved
 rest
 return_to_stock_items

@@ -75,6 +75,7 @@ country
 coupon
 coupon_lines
 created
+crossdock
 cs_
 currency
 customer_id
@@ -172,6 +173,7 @@ product_delete
 product_id
 product_whole
 products
+proof
 quantity
 query
 rate_id

@@ -14,12 +14,12 @@ import (
 // sees it: what `crossdock init` writes is valid. It holds no secret, only the names of
 // environment variables for them.
 
-// modulesKey is the key of a connection that says what flows; StarterModules are its values.
-const modulesKey = "modules"
-
 // StarterModules are what can flow between a channel and crossdock.
-func StarterModules() []string {
-	return []string{string(connectors.Orders), string(connectors.Products), string(connectors.Inventory)}
+func StarterModules() (names []string) {
+	for _, m := range connectors.AllModules() {
+		names = append(names, string(m))
+	}
+	return names
 }
 
 // Starter is what a first configuration is made of.
@@ -218,7 +218,7 @@ connections:
 
 func (s Starter) channel(b *strings.Builder, c starterChannel, modules []string) (vars []Variable) {
 	fmt.Fprintf(b, "  %s:                     # %s; credentials: connectors/%s/README.md\n    connector: %s\n", c.name, c.title, c.name, c.name)
-	fmt.Fprintf(b, "    %s: [%s]\n", modulesKey, strings.Join(modules, ", "))
+	fmt.Fprintf(b, "    modules: [%s]\n", strings.Join(modules, ", "))
 	if s.Environment == schemas.Test {
 		b.WriteString("    allow_loopback: true\n")
 	}

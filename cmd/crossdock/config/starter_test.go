@@ -39,7 +39,7 @@ func TestStarterIsValid(t *testing.T) {
 				t.Error(diff)
 			}
 			for _, n := range channels {
-				if diff := cmp.Diff([]connectors.Subject{"orders", "inventory"}, c.Connections[n].Modules); diff != "" {
+				if diff := cmp.Diff(connectors.Modules{connectors.ModuleOrders, connectors.ModuleInventory}, c.Connections[n].Modules); diff != "" {
 					t.Error(diff)
 				}
 			}
