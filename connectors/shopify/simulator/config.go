@@ -24,6 +24,9 @@ type Config struct {
 	// offline tokens. OmitExpiry leaves expires_in out of the answers.
 	TokenLife  time.Duration
 	OmitExpiry bool
+	// NoExpiry: a code is exchanged for a token that never ends, whatever is asked for, as an
+	// app of before December 2025 gets.
+	NoExpiry bool
 	// Scopes granted; nil = all that there are.
 	Scopes []string
 	// LocationID of the only location, default 905684977.
@@ -130,7 +133,7 @@ type Faults struct {
 	// PageDrift: pages are counted, not keyed: an object that changes between two pages
 	// moves to the end, and the page after it begins one too far.
 	PageDrift bool
-	// Refuse: a stock write is answered with 200 and a userError, and does nothing.
+	// Refuse: a write is answered with 200 and a userError, and does nothing.
 	Refuse float64
 	// Throttle: a call is answered THROTTLED whatever the bucket holds.
 	Throttle float64
@@ -139,6 +142,8 @@ type Faults struct {
 	FailBefore, FailAfter float64
 	// Outage: every call is answered 503.
 	Outage bool
+	// HoldJobs: cancellations that were begun do not get on.
+	HoldJobs bool
 }
 
 // Stats is what happened so far.
@@ -152,8 +157,11 @@ type Stats struct {
 	// PushesAccepted and PushesRefused count items of stock writes, PushesRepeated calls
 	// that were answered from their idempotency key.
 	PushesAccepted, PushesRefused, PushesRepeated int64
-	// Calls to GraphQL, Throttled among them; Refreshes of tokens.
-	Calls, Throttled, Refreshes int64
+	// Prices, Fulfilments, Cancellations and Refunds count what the API changed: variants,
+	// parcels, orders and refunds. RefundsRepeated were answered from their idempotency key.
+	Prices, Fulfilments, Cancellations, Refunds, RefundsRepeated int64
+	// Calls to GraphQL, Throttled among them; Refreshes of tokens, and Exchanges of codes.
+	Calls, Throttled, Refreshes, Exchanges int64
 	// FailedAfter counts mutations that were carried out and answered 502.
 	FailedAfter int64
 }

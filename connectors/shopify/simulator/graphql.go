@@ -333,6 +333,7 @@ func (x *exec) page(f *field, kind string, n int, more bool, cursor func(i int) 
 var values = map[string]bool{
 	"shopMoney": true, "presentmentMoney": true, "pageInfo": true, "taxLines": true, "quantities": true,
 	"discountAllocations": true, "discountApplication": true, "accessScopes": true, "userErrors": true,
+	"trackingInfo": true, "supportedActions": true, "jobResult": true, "orderCancelUserErrors": true,
 	"nodes": true, "edges": true, "node": true, "inventoryAdjustmentGroup": true, "webhookSubscription": true,
 }
 

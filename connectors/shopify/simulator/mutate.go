@@ -17,6 +17,7 @@ type keyring struct {
 type used struct {
 	content [32]byte
 	failed  bool
+	refund  *refund // what refundCreate made
 }
 
 // maxKeys bounds what is remembered; the oldest go first.
@@ -71,15 +72,63 @@ func (x *exec) mutate(f *field) bool {
 			x.subscription(sub, f.under)
 			return true
 		})
+	case "productVariantsBulkUpdate":
+		x.setPrices(f)
+	case "fulfillmentCreate":
+		x.createFulfilment(f)
+	case "orderCancel":
+		x.cancelOrder(f)
+	case "refundCreate":
+		x.createRefund(f)
 	default:
 		return false
 	}
 	return true
 }
 
+// refuses is the fault Refuse: 200, a userError, and nothing is done.
+func (x *exec) refuses() []failureOf {
+	if x.s.hit(x.s.faults.Refuse) {
+		return []failureOf{{code: "INVALID", message: "The shop refuses."}}
+	}
+	return nil
+}
+
+// idempotent is the key of a mutation that needs one, and what its content was known for; ok
+// is false when the call ends here.
+func (x *exec) idempotent(f *field, input any) (key string, content [32]byte, ok bool) {
+	if d := f.dirs.ForName("idempotent"); d != nil {
+		if a := d.Arguments.ForName("key"); a != nil {
+			v, _ := a.Value.Value(x.vars)
+			key, _ = v.(string)
+		}
+	}
+	if strings.TrimSpace(key) == "" {
+		x.fail("BAD_REQUEST", "The @idempotent directive is required for %s", f.name)
+		return "", content, false
+	}
+	text, err := json.Marshal(input)
+	if err != nil {
+		x.fail("BAD_REQUEST", "%v", err)
+		return "", content, false
+	}
+	return key, sha256.Sum256(text), true
+}
+
+// spent is the refusal of a key that was used for something else, or whose use failed.
+func (u used) spent(content [32]byte) []failureOf {
+	switch {
+	case u.content != content:
+		return []failureOf{{code: "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", message: "The same idempotency key cannot be used with different operation parameters."}}
+	case u.failed:
+		return []failureOf{{code: "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", message: "A previous request with this idempotency key failed. Retry with a new idempotency key."}}
+	}
+	return nil
+}
+
 func (x *exec) payload(kind string, f *field, failures []failureOf, other func(f *field) bool) {
 	x.object(kind, 0, f.under, func(f *field) bool {
-		if f.name != "userErrors" {
+		if f.name != "userErrors" && f.name != "orderCancelUserErrors" {
 			return other(f)
 		}
 		x.list(len(failures), func(i int) {
@@ -111,29 +160,13 @@ func (x *exec) setQuantities(f *field) []failureOf {
 		x.fail("MAX_INPUT_SIZE_EXCEEDED", "The input array size of %d is greater than the maximum allowed of 250.", len(quantities))
 		return nil
 	}
-	key := ""
-	if d := f.dirs.ForName("idempotent"); d != nil {
-		if a := d.Arguments.ForName("key"); a != nil {
-			v, _ := a.Value.Value(x.vars)
-			key, _ = v.(string)
-		}
-	}
-	if strings.TrimSpace(key) == "" {
-		x.fail("BAD_REQUEST", "The @idempotent directive is required for inventorySetQuantities")
+	key, content, ok := x.idempotent(f, input)
+	if !ok {
 		return nil
 	}
-	text, err := json.Marshal(input)
-	if err != nil {
-		x.fail("BAD_REQUEST", "%v", err)
-		return nil
-	}
-	content := sha256.Sum256(text)
-	if u, ok := s.keys.known[key]; ok {
-		switch {
-		case u.content != content:
-			return []failureOf{{code: "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", message: "The same idempotency key cannot be used with different operation parameters."}}
-		case u.failed:
-			return []failureOf{{code: "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", message: "A previous request with this idempotency key failed. Retry with a new idempotency key."}}
+	if u, known := s.keys.known[key]; known {
+		if failures := u.spent(content); failures != nil {
+			return failures
 		}
 		s.stats.PushesRepeated++
 		return nil

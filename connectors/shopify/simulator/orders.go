@@ -21,6 +21,9 @@ type order struct {
 	lines                        []*line
 	refunds                      []*refund
 	fulfilments                  []*fulfilment
+	open                         []*fulfilmentOrder // see fulfilmentOrders
+	payments                     []*transaction
+	staffNote                    string // of the cancellation
 	edits                        int
 	subtotal, shipping, discount int64
 	code                         int64 // what the code took off
@@ -52,6 +55,17 @@ type refund struct {
 	lines    []refundLine
 	shipping int64
 	total    int64
+	// payments that gave the total back.
+	payments []*transaction
+}
+
+// transaction is money that came (SALE) or went (REFUND).
+type transaction struct {
+	id      int64
+	kind    string
+	gateway string
+	minor   int64
+	parent  *transaction
 }
 
 type refundLine struct {
@@ -69,6 +83,13 @@ type fulfilment struct {
 	at     int64
 	status string
 	lines  []fulfilledLine
+	tracking
+}
+
+// tracking is what a fulfilment says of its parcel.
+type tracking struct {
+	company, number, url string
+	notified             bool
 }
 
 type fulfilledLine struct {
@@ -108,8 +129,10 @@ type OrderSpec struct {
 	// and discounts hold the tax.
 	TaxTitle, TaxRate string
 	Included          bool
-	// Paid: otherwise the payment is pending.
+	// Paid: otherwise the payment is pending. Payments are what it was paid with, one after
+	// another; the rest was paid "manual".
 	Paid                   bool
+	Payments               []PaymentSpec
 	Test                   bool
 	SourceIdentifier, Note string
 	PONumber               string
@@ -126,6 +149,9 @@ type LineSpec struct {
 	// Discount of this line alone, taken off by hand.
 	Discount string
 }
+
+// PaymentSpec is one payment.
+type PaymentSpec struct{ Gateway, Amount string }
 
 // PlaceOrder places an order: stock goes down at once, and webhooks go out. The ids of the
 // lines are in Order.
@@ -192,6 +218,9 @@ func (s *Simulator) place(spec *OrderSpec) (*order, []*delivery, error) {
 		if err := s.taxLine(o, l); err != nil {
 			return nil, nil, err
 		}
+	}
+	if err := s.pay(o); err != nil {
+		return nil, nil, err
 	}
 	s.orders[o.id] = o
 	s.inOrder = append(s.inOrder, o)
@@ -454,6 +483,9 @@ type RefundSpec struct {
 	Shipping string
 	// NoPayment: nothing is paid back, only the books change.
 	NoPayment bool
+
+	// payments, when not nil, are what is given back, instead of what the lines come to.
+	payments []*transaction
 }
 
 // RefundLineSpec is units of one line. Restock is "return" (it was shipped and goes back to
@@ -536,6 +568,12 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, []*delivery, err
 	if spec.NoPayment {
 		r.total = 0
 	}
+	if spec.payments != nil {
+		r.total = 0
+		for _, t := range spec.payments {
+			r.total += t.minor
+		}
+	}
 	var mail []*delivery
 	for _, rl := range r.lines {
 		rl.line.refunded += rl.quantity
@@ -544,6 +582,10 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, []*delivery, err
 			mail = s.move(mail, rl.line.variant, rl.quantity)
 		}
 	}
+	if r.payments = spec.payments; r.payments == nil {
+		r.payments = s.giveBack(o, r.total)
+	}
+	o.payments = append(o.payments, r.payments...)
 	o.refunds = append(o.refunds, r)
 	s.parts[r.id] = r
 	if o.refunded += r.total; r.total > 0 {
@@ -559,61 +601,64 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*refund, []*delivery, err
 // Cancel cancels an order; what was not shipped goes back to the shelf with restock.
 func (s *Simulator) Cancel(id int64, reason string, restock bool, at time.Time) error {
 	return s.change(id, "cancelling", func(o *order) ([]*delivery, error) {
-		if o.cancelled != 0 {
-			return nil, errors.New("it is cancelled")
-		}
-		spec := RefundSpec{At: at, NoPayment: o.financial == "pending"}
-		kind := "no_restock"
-		if restock {
-			kind = "cancel"
-		}
-		for _, l := range o.lines {
-			if open := l.current - l.fulfilled; open > 0 {
-				spec.Lines = append(spec.Lines, RefundLineSpec{Line: l.id, Quantity: open, Restock: kind})
-			}
-		}
-		var mail []*delivery
-		var err error
-		if len(spec.Lines) > 0 {
-			if _, mail, err = s.refund(o, spec); err != nil {
-				return nil, err
-			}
-		}
-		if o.cancelled = at.Unix(); at.IsZero() {
-			o.cancelled = s.now()
-		}
-		if o.cancelReason = reason; reason == "" {
-			o.cancelReason = "other"
-		}
-		if o.financial == "pending" {
-			o.financial = "voided"
-		}
-		s.archive(o)
-		s.touch(o)
-		return s.postOrder(mail, o, "orders/cancelled"), nil
+		return s.cancel(o, reason, restock, true, at)
 	})
+}
+
+func (s *Simulator) cancel(o *order, reason string, restock, payBack bool, at time.Time) ([]*delivery, error) {
+	if o.cancelled != 0 {
+		return nil, errors.New("it is cancelled")
+	}
+	spec := RefundSpec{At: at, NoPayment: !payBack || o.financial == "pending"}
+	kind := "no_restock"
+	if restock {
+		kind = "cancel"
+	}
+	for _, l := range o.lines {
+		if open := l.current - l.fulfilled; open > 0 {
+			spec.Lines = append(spec.Lines, RefundLineSpec{Line: l.id, Quantity: open, Restock: kind})
+		}
+	}
+	var mail []*delivery
+	var err error
+	if len(spec.Lines) > 0 {
+		if _, mail, err = s.refund(o, spec); err != nil {
+			return nil, err
+		}
+	}
+	if o.cancelled = at.Unix(); at.IsZero() {
+		o.cancelled = s.now()
+	}
+	if o.cancelReason = reason; reason == "" {
+		o.cancelReason = "other"
+	}
+	if o.financial == "pending" {
+		o.financial = "voided"
+	}
+	s.archive(o)
+	s.touch(o)
+	return s.postOrder(mail, o, "orders/cancelled"), nil
 }
 
 // FulfilSpec says which units are shipped; no lines = everything that is left.
 type FulfilSpec struct {
 	At    time.Time
 	Lines []FulfilLineSpec
+	// Carrier and Tracking of the parcel.
+	Carrier, Tracking string
 }
 
 // FulfilLineSpec is units of one line.
 type FulfilLineSpec struct{ Line, Quantity int64 }
 
-// Fulfil ships units of an order.
+// Fulfil ships units of an order, as somebody does in the admin.
 func (s *Simulator) Fulfil(id int64, spec FulfilSpec) error {
 	return s.change(id, "shipping", func(o *order) ([]*delivery, error) {
-		f := &fulfilment{id: s.id(), order: o, status: "success", at: spec.At.Unix()}
-		if spec.At.IsZero() {
-			f.at = s.now()
-		}
+		var lines []fulfilledLine
 		if len(spec.Lines) == 0 {
 			for _, l := range o.lines {
 				if open := l.current - l.fulfilled; open > 0 {
-					f.lines = append(f.lines, fulfilledLine{l, open})
+					lines = append(lines, fulfilledLine{l, open})
 				}
 			}
 		}
@@ -622,24 +667,34 @@ func (s *Simulator) Fulfil(id int64, spec FulfilSpec) error {
 			if l == nil || ls.Quantity < 1 || ls.Quantity > l.current-l.fulfilled {
 				return nil, fmt.Errorf("line %d has no %d units to ship", ls.Line, ls.Quantity)
 			}
-			f.lines = append(f.lines, fulfilledLine{l, ls.Quantity})
+			lines = append(lines, fulfilledLine{l, ls.Quantity})
 		}
-		if len(f.lines) == 0 {
+		if len(lines) == 0 {
 			return nil, errors.New("nothing is left to ship")
 		}
-		for _, fl := range f.lines {
-			fl.line.fulfilled += fl.quantity
-		}
-		o.fulfilments = append(o.fulfilments, f)
-		s.parts[f.id] = f
-		s.archive(o)
-		s.touch(o)
-		topic := "orders/fulfilled"
-		if o.fulfilmentStatus() == "partial" {
-			topic = "orders/partially_fulfilled"
-		}
-		return s.postOrder(nil, o, topic), nil
+		_, mail := s.fulfil(o, lines, tracking{company: spec.Carrier, number: spec.Tracking}, spec.At)
+		return mail, nil
 	})
+}
+
+// fulfil makes a fulfilment of units that can be shipped.
+func (s *Simulator) fulfil(o *order, lines []fulfilledLine, tr tracking, at time.Time) (*fulfilment, []*delivery) {
+	f := &fulfilment{id: s.id(), order: o, status: "success", at: at.Unix(), lines: lines, tracking: tr}
+	if at.IsZero() {
+		f.at = s.now()
+	}
+	for _, fl := range lines {
+		fl.line.fulfilled += fl.quantity
+	}
+	o.fulfilments = append(o.fulfilments, f)
+	s.parts[f.id] = f
+	s.archive(o)
+	s.touch(o)
+	topic := "orders/fulfilled"
+	if o.fulfilmentStatus() == "partial" {
+		topic = "orders/partially_fulfilled"
+	}
+	return f, s.postOrder(nil, o, topic)
 }
 
 // Pay marks an order whose payment was pending as paid.
@@ -649,6 +704,9 @@ func (s *Simulator) Pay(id int64) error {
 			return nil, fmt.Errorf("it is %s", o.financial)
 		}
 		o.financial = "paid"
+		if due := o.total() - o.refunded; due > 0 {
+			o.payments = append(o.payments, &transaction{id: s.partID(), kind: "SALE", gateway: "manual", minor: due})
+		}
 		s.archive(o)
 		s.touch(o)
 		return s.postOrder(nil, o, "orders/paid"), nil
@@ -692,8 +750,12 @@ type Order struct {
 	Created   time.Time
 	Updated   time.Time
 	Cancelled bool
-	Lines     []Line
-	Refunds   []Refund
+	// CancelReason and StaffNote are what the cancellation says.
+	CancelReason, StaffNote string
+	Lines                   []Line
+	Refunds                 []Refund
+	Fulfilments             []Fulfilment
+	Payments                []Payment
 	// Amounts in minor units of the shop's currency.
 	Subtotal, Total int64
 }
@@ -711,6 +773,22 @@ type Refund struct {
 	ID    int64
 	Total int64
 	Units int64
+	Note  string
+}
+
+// Fulfilment is the truth about one parcel.
+type Fulfilment struct {
+	ID                     int64
+	Company, Tracking, URL string
+	Notified               bool
+	Lines                  []FulfilLineSpec
+}
+
+// Payment is the truth about one transaction: SALE, or REFUND of the payment Parent.
+type Payment struct {
+	ID            int64
+	Kind, Gateway string
+	Minor, Parent int64
 }
 
 // Order returns one order; ok is false when there is none.
@@ -744,7 +822,7 @@ func (s *Simulator) Orders() iter.Seq[Order] {
 func (o *order) truth() Order {
 	t := Order{
 		ID: o.id, Name: o.name, Created: time.Unix(o.created, 0).UTC(), Updated: time.Unix(o.updated, 0).UTC(),
-		Cancelled: o.cancelled != 0, Subtotal: o.subtotal, Total: o.total(),
+		Cancelled: o.cancelled != 0, CancelReason: o.cancelReason, StaffNote: o.staffNote, Subtotal: o.subtotal, Total: o.total(),
 	}
 	for _, l := range o.lines {
 		var v int64
@@ -754,11 +832,25 @@ func (o *order) truth() Order {
 		t.Lines = append(t.Lines, Line{l.id, v, l.sku, l.quantity, l.current, l.fulfilled, l.refunded, l.total})
 	}
 	for _, r := range o.refunds {
-		sum := Refund{ID: r.id, Total: r.total}
+		sum := Refund{ID: r.id, Total: r.total, Note: r.note}
 		for _, rl := range r.lines {
 			sum.Units += rl.quantity
 		}
 		t.Refunds = append(t.Refunds, sum)
+	}
+	for _, f := range o.fulfilments {
+		p := Fulfilment{ID: f.id, Company: f.company, Tracking: f.number, URL: f.url, Notified: f.notified}
+		for _, fl := range f.lines {
+			p.Lines = append(p.Lines, FulfilLineSpec{fl.line.id, fl.quantity})
+		}
+		t.Fulfilments = append(t.Fulfilments, p)
+	}
+	for _, tr := range o.payments {
+		p := Payment{ID: tr.id, Kind: tr.kind, Gateway: tr.gateway, Minor: tr.minor}
+		if tr.parent != nil {
+			p.Parent = tr.parent.id
+		}
+		t.Payments = append(t.Payments, p)
 	}
 	return t
 }

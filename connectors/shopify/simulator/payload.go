@@ -412,8 +412,14 @@ func (w *w) fulfilment(o *order, f *fulfilment) {
 	w.when("created_at", f.at)
 	w.str("service", "manual")
 	w.when("updated_at", f.at)
-	w.raw("tracking_company", "null")
-	w.raw("tracking_numbers", "[]")
+	w.text("tracking_company", f.company)
+	w.key("tracking_numbers")
+	w.open('[')
+	if f.number != "" {
+		w.comma()
+		w.b = quote(w.b, f.number)
+	}
+	w.close(']')
 	w.key("line_items")
 	w.open('[')
 	for _, fl := range f.lines {
@@ -464,15 +470,15 @@ func (s *Simulator) refundJSON(b []byte, r *refund) []byte {
 	w.boolean("restock", restock)
 	w.key("transactions")
 	w.open('[')
-	if r.total != 0 {
+	for _, t := range r.payments {
 		w.comma()
 		w.open('{')
-		w.num("id", r.id+1)
+		w.num("id", t.id)
 		w.num("order_id", r.order.id)
 		w.str("kind", "refund")
-		w.str("gateway", "manual")
+		w.str("gateway", t.gateway)
 		w.str("status", "success")
-		w.amount("amount", r.total)
+		w.amount("amount", t.minor)
 		w.str("currency", s.cfg.Currency)
 		w.when("created_at", r.at)
 		w.boolean("test", false)

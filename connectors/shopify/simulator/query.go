@@ -31,6 +31,12 @@ func needed(field string) string {
 	switch field {
 	case "orders", "order":
 		return "read_orders"
+	case "orderCancel", "refundCreate":
+		return "write_orders"
+	case "productVariantsBulkUpdate":
+		return "write_products"
+	case "fulfillmentCreate":
+		return "write_merchant_managed_fulfillment_orders"
 	case "products":
 		return "read_products"
 	case "locations", "location":
@@ -214,6 +220,16 @@ func (x *exec) node(gid string, fields []*field) {
 			x.fulfilment(p, fields)
 			return
 		}
+	case "FulfillmentOrder":
+		if fo, ok := s.parts[id].(*fulfilmentOrder); ok {
+			x.fulfilmentOrder(fo, fields)
+			return
+		}
+	case "OrderCancelJobResult":
+		if j, ok := s.parts[id].(*job); ok {
+			x.jobResult(j, fields)
+			return
+		}
 	}
 	x.null()
 }
@@ -251,6 +267,15 @@ func (x *exec) order(o *order, fields []*field) {
 			}
 		case "currencyCode", "presentmentCurrencyCode":
 			x.quote(x.s.cfg.Currency)
+		case "cancellation":
+			if o.cancelled == 0 {
+				x.null()
+				return true
+			}
+			x.object("OrderCancellation", 1, f.under, func(f *field) bool {
+				x.string(o.staffNote)
+				return f.name == "staffNote"
+			})
 		case "taxesIncluded":
 			x.bool(sp.Included)
 		case "sourceIdentifier":
@@ -296,6 +321,15 @@ func (x *exec) order(o *order, fields []*field) {
 			return x.connection(f, "ShippingLine", n, func(_ int, fields []*field) { x.shippingLine(o, fields) })
 		case "lineItems":
 			return x.connection(f, "LineItem", len(o.lines), func(i int, fields []*field) { x.line(o, o.lines[i], fields) })
+		case "fulfillmentOrders":
+			if !x.s.granted("read_merchant_managed_fulfillment_orders") {
+				// What an app may not see is left out.
+				return x.connection(f, "FulfillmentOrder", 0, nil)
+			}
+			open := x.s.fulfilmentOrders(o)
+			return x.connection(f, "FulfillmentOrder", len(open), func(i int, fields []*field) { x.fulfilmentOrder(open[i], fields) })
+		case "transactions":
+			x.list(len(o.payments), func(i int) { x.transaction(o.payments[i], f.under) })
 		case "fulfillments":
 			x.list(len(o.fulfilments), func(i int) { x.fulfilment(o.fulfilments[i], f.under) })
 		case "refunds":
@@ -502,26 +536,10 @@ func (x *exec) refund(r *refund, fields []*field) {
 			x.string(r.note)
 		case "order":
 			x.order(r.order, f.under)
+		case "totalRefundedSet":
+			return x.bag(f, r.total)
 		case "transactions":
-			n := 0
-			if r.total != 0 {
-				n = 1
-			}
-			return x.connection(f, "OrderTransaction", n, func(_ int, fields []*field) {
-				x.object("OrderTransaction", 1, fields, func(f *field) bool {
-					switch f.name {
-					case "kind":
-						x.quote("REFUND")
-					case "status":
-						x.quote("SUCCESS")
-					case "amountSet":
-						return x.bag(f, r.total)
-					default:
-						return false
-					}
-					return true
-				})
-			})
+			return x.connection(f, "OrderTransaction", len(r.payments), func(i int, fields []*field) { x.transaction(r.payments[i], fields) })
 		case "refundShippingLines":
 			n := 0
 			if r.shipping != 0 {
@@ -573,6 +591,26 @@ func (x *exec) fulfilment(p *fulfilment, fields []*field) {
 			x.quote(strings.ToUpper(p.status))
 		case "order":
 			x.order(p.order, f.under)
+		case "trackingInfo":
+			n := 0
+			if p.number != "" || p.company != "" || p.url != "" {
+				n = 1
+			}
+			x.list(n, func(int) {
+				x.object("FulfillmentTrackingInfo", 0, f.under, func(f *field) bool {
+					switch f.name {
+					case "number":
+						x.string(p.number)
+					case "company":
+						x.string(p.company)
+					case "url":
+						x.string(p.url)
+					default:
+						return false
+					}
+					return true
+				})
+			})
 		case "fulfillmentLineItems":
 			return x.connection(f, "FulfillmentLineItem", len(p.lines), func(i int, fields []*field) {
 				fl := p.lines[i]
@@ -634,6 +672,8 @@ func (x *exec) variant(v *variant, fields []*field) {
 			x.w.b = append(x.w.b, '"')
 			x.w.b = x.s.priceText(x.w.b, v.price)
 			x.w.b = append(x.w.b, '"')
+		case "product":
+			x.product(v.product, f.under)
 		case "inventoryQuantity":
 			x.int(v.available)
 		case "inventoryItem":

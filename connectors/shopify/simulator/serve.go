@@ -28,6 +28,8 @@ func (s *Simulator) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/admin/oauth/access_token":
 		s.serveToken(rw, r)
+	case r.URL.Path == "/admin/oauth/authorize":
+		s.serveAuthorize(rw, r)
 	case strings.HasPrefix(r.URL.Path, "/admin/api/") && strings.HasSuffix(r.URL.Path, "/graphql.json"):
 		s.serveGraphQL(rw, r)
 	default:
@@ -69,39 +71,52 @@ func (s *Simulator) serveToken(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := map[string]any{"scope": strings.Join(s.scopes(), ",")}
-	life := s.cfg.TokenLife
+	life, rotates, ends := time.Hour, true, true
+	counted := &s.stats.Refreshes
 	switch grant := r.PostForm.Get("grant_type"); grant {
 	case "client_credentials":
-		if life == 0 {
-			life = 24 * time.Hour
-		}
+		life, rotates = 24*time.Hour, false
 	case "refresh_token":
 		if given := r.PostForm.Get("refresh_token"); given == "" || given != s.tokens.refresh {
 			refuse(http.StatusBadRequest, "invalid_grant")
 			return
 		}
-		if life == 0 {
-			life = time.Hour
+	case "": // the code of an authorisation, which is good once
+		code := r.PostForm.Get("code")
+		agreed, ok := s.codes[code]
+		if !ok {
+			refuse(http.StatusBadRequest, "invalid_request")
+			return
 		}
-		// The refresh token rotates, and the access token before it dies at once.
-		delete(s.tokens.access, s.tokens.current)
-		s.tokens.refresh = "shprt_" + s.uuid()
-		answer["refresh_token"] = s.tokens.refresh
-		answer["refresh_token_expires_in"] = 7776000
+		delete(s.codes, code)
+		answer["scope"] = strings.Join(agreed.scopes, ",")
+		rotates = r.PostForm.Get("expiring") == "1" && !s.cfg.NoExpiry
+		ends = rotates
+		counted = &s.stats.Exchanges
 	default:
 		refuse(http.StatusBadRequest, "unsupported_grant_type")
 		return
 	}
+	if s.cfg.TokenLife != 0 {
+		life = s.cfg.TokenLife
+	}
 	token := "shpat_" + s.uuid()
-	s.tokens.access[token] = s.cfg.Now().Add(life)
-	if answer["refresh_token"] != nil {
-		s.tokens.current = token
-	}
 	answer["access_token"] = token
-	if !s.cfg.OmitExpiry {
-		answer["expires_in"] = int64(life / time.Second)
+	if rotates {
+		// The refresh token rotates, and the access token before it dies at once.
+		delete(s.tokens.access, s.tokens.current)
+		s.tokens.refresh, s.tokens.current = "shprt_"+s.uuid(), token
+		answer["refresh_token"] = s.tokens.refresh
+		answer["refresh_token_expires_in"] = 7776000
 	}
-	s.stats.Refreshes++
+	s.tokens.access[token] = time.Time{}
+	if ends {
+		s.tokens.access[token] = s.cfg.Now().Add(life)
+		if !s.cfg.OmitExpiry {
+			answer["expires_in"] = int64(life / time.Second)
+		}
+	}
+	*counted++
 	rw.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(rw).Encode(answer)
 }
@@ -116,7 +131,8 @@ func (s *Simulator) RevokeTokens() {
 // allScopes is what the connector may ever ask for.
 var allScopes = []string{
 	"read_orders", "read_all_orders", "read_customers", "read_products", "read_inventory",
-	"write_inventory", "read_locations",
+	"write_inventory", "read_locations", "write_products", "write_orders",
+	"read_merchant_managed_fulfillment_orders", "write_merchant_managed_fulfillment_orders",
 }
 
 func (s *Simulator) scopes() []string {
@@ -180,18 +196,19 @@ func (s *Simulator) graphQL(r *http.Request, body []byte) (status int, answer []
 	}
 	x := &exec{s: s, vars: req.Variables}
 	x.w.s = s
+	x.mail = s.runJobs(x.mail)
 	requested := x.cost(p)
 	if requested > s.cfg.MaxQueryCost {
-		return http.StatusOK, failure("MAX_COST_EXCEEDED", fmt.Sprintf("Query cost is %.0f, which exceeds the single query max cost limit (%.0f).", requested, s.cfg.MaxQueryCost), nil), nil
+		return http.StatusOK, failure("MAX_COST_EXCEEDED", fmt.Sprintf("Query cost is %.0f, which exceeds the single query max cost limit (%.0f).", requested, s.cfg.MaxQueryCost), nil), x.mail
 	}
 	s.bucket.refill(s.cfg)
 	if requested > s.bucket.available || s.hit(s.faults.Throttle) {
 		s.stats.Throttled++
-		return http.StatusOK, failure("THROTTLED", "Throttled", s.bucket.report(s.cfg, requested, -1)), nil
+		return http.StatusOK, failure("THROTTLED", "Throttled", s.bucket.report(s.cfg, requested, -1)), x.mail
 	}
 	x.run(p)
 	if x.err != nil {
-		return http.StatusOK, failure(x.code, x.err.Error(), s.bucket.report(s.cfg, requested, -1)), nil
+		return http.StatusOK, failure(x.code, x.err.Error(), s.bucket.report(s.cfg, requested, -1)), x.mail
 	}
 	s.bucket.available -= min(x.actual, requested)
 	if p.mutation && s.hit(s.faults.FailAfter) {

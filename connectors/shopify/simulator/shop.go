@@ -32,12 +32,16 @@ type Simulator struct {
 	products []*product
 	variants map[int64]*variant
 	items    map[int64]*variant // by inventory item
+	codes    map[string]grant   // of authorisations that were not redeemed
 	prices   map[string]decimal // of lines, by their text
 	byUpdate changelog[*order]
 	byChange changelog[*product]
-	parts    map[int64]any // refunds and fulfilments by id
+	parts    map[int64]any // refunds, fulfilments, fulfilment orders and jobs by id
 	subs     []*subscription
 	nextSub  int64
+	// nextPart numbers payments, fulfilment orders and jobs, apart from what webhooks tell of.
+	nextPart int64
+	jobs     []*job // that are not done
 	plans    map[string]*plan
 	tokens   tokenState
 	bucket   bucket
@@ -83,9 +87,9 @@ func New(cfg Config) *Simulator {
 	s := &Simulator{
 		cfg: cfg, exponent: exponent, faults: cfg.Faults,
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x5307)),
-		nextID: 5_000_000_000_000, number: 1000,
+		nextID: 5_000_000_000_000, nextPart: 7_000_000_000_000, number: 1000,
 		orders: map[int64]*order{}, variants: map[int64]*variant{}, items: map[int64]*variant{},
-		prices: map[string]decimal{}, parts: map[int64]any{}, plans: map[string]*plan{},
+		prices: map[string]decimal{}, parts: map[int64]any{}, plans: map[string]*plan{}, codes: map[string]grant{},
 	}
 	s.byUpdate.seqOf = func(o *order) uint64 { return o.seq }
 	s.byChange.seqOf = func(p *product) uint64 { return p.seq }
@@ -119,6 +123,8 @@ func (s *Simulator) now() int64 {
 }
 
 func (s *Simulator) id() int64 { s.nextID++; return s.nextID }
+
+func (s *Simulator) partID() int64 { s.nextPart++; return s.nextPart }
 
 // hit says whether a fault of probability p happens now.
 func (s *Simulator) hit(p float64) bool { return p > 0 && s.rng.Float64() < p }
