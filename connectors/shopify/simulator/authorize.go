@@ -27,7 +27,7 @@ func (s *Simulator) serveAuthorize(rw http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	back.RawQuery = s.callback(q.Get("state"), strings.Split(q.Get("scope"), ","))
-	http.Redirect(rw, r, back.String(), http.StatusFound)
+	http.Redirect(rw, r, back.String(), http.StatusFound) //nolint:gosec // the app under test is who asks
 }
 
 // Callback is the query that the browser comes back with when the owner agrees to the scopes.

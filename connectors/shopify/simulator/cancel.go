@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -118,18 +117,4 @@ func (x *exec) jobResult(j *job, fields []*field) {
 		}
 		return true
 	})
-}
-
-// CancelByAPI begins a cancellation as another app does; it is carried out like any other.
-func (s *Simulator) CancelByAPI(orderID int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.orders[orderID]
-	if o == nil {
-		return fmt.Errorf("cancelling order %d: it does not exist", orderID)
-	}
-	j := &job{id: s.partID(), order: o, reason: "staff", status: "STARTED"}
-	s.parts[j.id] = j
-	s.jobs = append(s.jobs, j)
-	return nil
 }
