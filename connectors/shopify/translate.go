@@ -15,13 +15,18 @@ import (
 // graphql/ ones are envelopes {"order": node, "pages": [node, …]} around nodes as Shopify
 // sent them, where pages holds what did not fit into the first answer (see assemble).
 const (
-	formatOrder        = "rest/order"
-	formatOrderEdit    = "rest/order_edit"
-	formatOrderDelete  = "rest/order_delete"
-	formatRefund       = "rest/refund"
-	formatProduct      = "rest/product"
-	formatProductGone  = "rest/product_delete"
-	formatLevel        = "rest/inventory_level"
+	formatOrder       = "rest/order"
+	formatOrderEdit   = "rest/order_edit"
+	formatOrderDelete = "rest/order_delete"
+	formatRefund      = "rest/refund"
+	formatProduct     = "rest/product"
+	formatProductGone = "rest/product_delete"
+	formatLevel       = "rest/inventory_level"
+	// The three about people's data, which say no facts.
+	formatDataRequest    = "rest/customer_data_request"
+	formatCustomerRedact = "rest/customer_redact"
+	formatShopRedact     = "rest/shop_redact"
+
 	formatGraphOrder   = "graphql/order"
 	formatGraphProduct = "graphql/product"
 	formatGraphLevel   = "graphql/inventory_level"
@@ -75,6 +80,9 @@ func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error
 	case formatOrderEdit, formatOrderDelete:
 		// What an edit did comes as the whole order in orders/updated. Only orders that are
 		// finished can be deleted, and a deleted order is still a fact of the past.
+		t.r.Skip()
+	case formatDataRequest, formatCustomerRedact, formatShopRedact:
+		// Requests to people who run the shop, and no facts about goods or money.
 		t.r.Skip()
 	default:
 		return facts, fmt.Errorf("%w: shopify has no format %q", connectors.ErrUnsupported, rec.Format)

@@ -42,6 +42,29 @@ func topics() []topic {
 	}
 }
 
+// complianceTopics is what every app has to take about people's data. They are subscribed to in
+// the app's own settings and never by API. All three tell the shop's id, by which they are
+// keyed, so that they stay in order; they go to the topic of raw orders and say no facts.
+// https://shopify.dev/docs/apps/build/compliance/privacy-law-compliance
+func complianceTopics() []topic {
+	return []topic{
+		{"customers/data_request", connectors.Orders, formatDataRequest, "shop_id"},
+		{"customers/redact", connectors.Orders, formatCustomerRedact, "shop_id"},
+		{"shop/redact", connectors.Orders, formatShopRedact, "shop_id"},
+	}
+}
+
+func topicNamed(name string) (topic, bool) {
+	for _, list := range [...]func() []topic{topics, complianceTopics} {
+		for _, t := range list() {
+			if t.name == name {
+				return t, true
+			}
+		}
+	}
+	return topic{}, false
+}
+
 // receiver authenticates webhook calls.
 // https://shopify.dev/docs/apps/build/webhooks/subscribe/https
 type receiver struct{ cfg Config }
@@ -69,10 +92,7 @@ func (rc *receiver) Receive(_ context.Context, d *connectors.Delivery) ([]connec
 		return nil, fmt.Errorf("%w: X-Shopify-Webhook-Id is missing", connectors.ErrMalformed)
 	}
 	name := h.Get("X-Shopify-Topic")
-	for _, t := range topics() {
-		if t.name != name {
-			continue
-		}
+	if t, ok := topicNamed(name); ok {
 		object, err := objectID(d.Body, t.object)
 		if err != nil {
 			return nil, fmt.Errorf("webhook %s: %w", name, err)
@@ -82,8 +102,8 @@ func (rc *receiver) Receive(_ context.Context, d *connectors.Delivery) ([]connec
 			Delivery: id, SourceTime: triggered.UTC(),
 		}}, nil
 	}
-	// A topic that somebody else subscribed to on this address (an app's mandatory privacy
-	// topics, for one): it is Shopify's, and there is nothing in it for us.
+	// A topic that somebody else subscribed to on this address: it is Shopify's, and there is
+	// nothing in it for us.
 	return nil, nil
 }
 

@@ -59,7 +59,12 @@ func TestReceive(t *testing.T) {
 		{name: "no id", call: call("orders/create", `{"name":"#1"}`, "new secret"), err: connectors.ErrMalformed},
 		{name: "no JSON", call: call("orders/create", `<html>`, "new secret"), err: connectors.ErrMalformed},
 		{name: "an id that is none", call: call("orders/create", `{"id":1.5}`, "new secret"), err: connectors.ErrMalformed},
-		{name: "somebody else's topic", call: call("customers/redact", `{"shop_id":1}`, "new secret")},
+		{name: "somebody else's topic", call: call("app/uninstalled", `{"id":1}`, "new secret")},
+		{name: "a request for a buyer's data", call: call("customers/data_request", `{"shop_id":954889,"shop_domain":"acme.myshopify.com","orders_requested":[299938],"customer":{"id":191167},"data_request":{"id":9999}}`, "new secret"), object: "954889", format: formatDataRequest},
+		{name: "a buyer is to be forgotten", call: call("customers/redact", `{"shop_id":954889,"customer":{"id":191167},"orders_to_redact":[299938]}`, "new secret"), object: "954889", format: formatCustomerRedact},
+		{name: "the shop is to be forgotten", call: call("shop/redact", `{"shop_id":954889,"shop_domain":"acme.myshopify.com"}`, "new secret"), object: "954889", format: formatShopRedact},
+		{name: "a request that names no shop", call: call("shop/redact", `{}`, "new secret"), err: connectors.ErrMalformed},
+		{name: "a forged request", call: call("customers/redact", `{"shop_id":954889}`, "other"), err: connectors.ErrUnauthentic},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.change != nil {
