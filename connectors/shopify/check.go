@@ -20,6 +20,7 @@ type scope struct {
 // scopes is what this connector needs.
 func scopes() []scope {
 	orders, products, inventory := connectors.ModuleOrders, connectors.ModuleProducts, connectors.ModuleInventory
+	fulfilment, finance := connectors.ModuleFulfilment, connectors.ModuleFinance
 	return []scope{
 		{"read_orders", "orders and refunds", []connectors.Module{orders}},
 		{"read_customers", "the buyer's id on orders", []connectors.Module{orders}},
@@ -27,6 +28,9 @@ func scopes() []scope {
 		{"read_inventory", "shown quantities", []connectors.Module{products, inventory}},
 		{"write_inventory", "pushing quantities", []connectors.Module{inventory}},
 		{"read_locations", "where stock lies", []connectors.Module{products, inventory}},
+		{"write_products", "pushing prices", []connectors.Module{finance}},
+		{"write_orders", "cancelling and refunding", []connectors.Module{fulfilment, finance}},
+		{"write_merchant_managed_fulfillment_orders", "reporting shipments", []connectors.Module{fulfilment}},
 	}
 }
 

@@ -39,8 +39,10 @@ type client struct {
 	// fits remembers the page size that Shopify took where it refused a larger one.
 	fits map[string]int
 
-	// location is the only location of the shop, once it is known; see theLocation.
+	// location is the only location of the shop, once it is known; see locationOf.
 	location atomic.Pointer[string]
+	// currency is the shop's, once it was asked for; see shopCurrency.
+	currency atomic.Pointer[string]
 }
 
 func newClient(cfg Config, deps connectors.Deps) *client {
@@ -303,6 +305,8 @@ func (c *client) refused(failures []graphError, t *throttle) error {
 		return &unsentError{fmt.Errorf("%w: %s", errTooExpensive, jsonread.Clip(first.Message))}
 	case "ACCESS_DENIED":
 		return &unsentError{fmt.Errorf("%w: access denied: %s: give the app the missing scope (`crossdock check` names it)", connectors.ErrNeedsAuthorisation, clipLong(first.Message))}
+	case codeConcurrent, codePrevious, codeMismatch:
+		return &idempotencyError{code, clipLong(first.Message)}
 	case "INTERNAL_SERVER_ERROR":
 		return &passingError{fmt.Errorf("Shopify failed: %s", clipLong(first.Message))}
 	default:

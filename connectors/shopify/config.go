@@ -162,6 +162,11 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		},
 		Translate: &translator{currency: cfg.Currency, location: cfg.LocationID},
 		Webhooks:  &keeper{api},
-		Stock:     &pusher{client: api},
+
+		Stock:      &pusher{client: api},
+		Price:      &pricer{api},
+		Fulfilment: &shipper{api},
+		Cancel:     &canceller{api},
+		Refund:     &refunder{api},
 	}, nil
 }

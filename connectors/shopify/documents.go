@@ -25,6 +25,10 @@ func documents() []*document {
 		&docProducts, &docVariants, &docLocations, &docLevels,
 		&docSetQuantities, &docShown,
 		&docSubscriptions, &docSubscribe, &docResubscribe, &docInstallation,
+		&docCurrency, &docPrices, &docSetPrices,
+		&docShipments, &docFulfilmentOrders, &docFulfilmentOrderLines, &docFulfil,
+		&docCancelState, &docCancelJob, &docCancel,
+		&docRefunds, &docRefundCreate,
 	}
 }
 

@@ -2,8 +2,10 @@ package shopify
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +15,9 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/internal/testkit"
+	"github.com/helloword/crossdock/schemas/event"
 )
 
 // official loads Shopify's own schema of APIVersion.
@@ -85,10 +89,50 @@ func sample(name string) map[string]any {
 		return map[string]any{"topic": "ORDERS_CREATE", "subscription": map[string]any{"uri": "https://x.example/", "format": "JSON"}}
 	case docResubscribe.name:
 		return map[string]any{"id": id, "subscription": map[string]any{"uri": "https://x.example/", "format": "JSON"}}
-	case docInstallation.name:
+	case docInstallation.name, docCurrency.name:
 		return map[string]any{}
+	case docPrices.name:
+		return map[string]any{"ids": []any{id}}
+	case docSetPrices.name:
+		return map[string]any{"product": id, "variants": asSent([]variantPrice{{ID: id, Price: "2.55"}})}
+	case docShipments.name:
+		return map[string]any{"id": id, "nested": 10}
+	case docFulfilmentOrders.name:
+		return map[string]any{"id": id, "first": 10, "after": nil, "nested": 10}
+	case docFulfilmentOrderLines.name:
+		return map[string]any{"id": id, "first": 100, "after": "cursor"}
+	case docFulfil.name:
+		w := connectors.FulfilmentWrite{CarrierCode: "ups", Tracking: "1Z", TrackingURL: "https://track.example/1Z"}
+		return map[string]any{"fulfillment": map[string]any{
+			"lineItemsByFulfillmentOrder": asSent([]map[string]any{{"fulfillmentOrderId": id, "fulfillmentOrderLineItems": []shipLine{{id, 2}}}}),
+			"notifyCustomer":              true, "trackingInfo": trackingInfo(w),
+		}}
+	case docCancelState.name, docRefunds.name:
+		return map[string]any{"id": id}
+	case docCancelJob.name:
+		return map[string]any{"id": id, "job": id}
+	case docCancel.name:
+		return map[string]any{"order": id, "reason": cancelReason("customer"), "restock": true, "notify": false, "note": noted("why", "c", maxStaffNote)}
+	case docRefundCreate.name:
+		return map[string]any{"key": "k", "input": asSent(refundInput{
+			Order: id, Note: "n", Currency: "USD",
+			Lines:    []refundLine{{id, 1, "RETURN", id}, {id, 1, "NO_RESTOCK", ""}},
+			Payments: []refundPayment{{id, id, "manual", "REFUND", "9.99"}},
+		})}
 	}
 	return nil
+}
+
+// asSent is a value as it is sent.
+func asSent(v any) (out any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // of this test's own making
+	}
+	if err := json.Unmarshal(b, &out); err != nil {
+		panic(err)
+	}
+	return out
 }
 
 func TestDocumentsAreValidByTheOfficialSchema(t *testing.T) {
@@ -150,6 +194,62 @@ func TestNamesExistInTheOfficialSchema(t *testing.T) {
 	for _, code := range []string{codeStale, codeConcurrent, codePrevious} {
 		if schema.Types["InventorySetQuantitiesUserErrorCode"].EnumValues.ForName(code) == nil {
 			t.Errorf("the schema knows no error code %s", code)
+		}
+	}
+	known := func(enum string, names ...string) {
+		for _, name := range names {
+			if schema.Types[enum].EnumValues.ForName(name) == nil {
+				t.Errorf("%s has no %s", enum, name)
+			}
+		}
+	}
+	for _, reason := range []string{"customer", "declined", "fraud", "inventory", "staff", "something else"} {
+		known("OrderCancelReason", cancelReason(reason))
+	}
+	for _, r := range []event.Restock{event.Restock_RESTOCK_UNSPECIFIED, event.Restock_RESTOCK_NONE, event.Restock_RESTOCK_CANCEL, event.Restock_RESTOCK_RETURN} {
+		known("RefundLineItemRestockType", restockType(r))
+	}
+	known("OrderCancelStatus", "FAILED")
+	known("FulfillmentStatus", "CANCELLED", "ERROR", "FAILURE")
+	known("FulfillmentOrderStatus", "CLOSED", "CANCELLED", "INCOMPLETE")
+	known("FulfillmentOrderAction", "CREATE_FULFILLMENT")
+	known("OrderTransactionKind", "SALE", "CAPTURE", "REFUND", "CHANGE")
+	known("OrderTransactionStatus", "SUCCESS", "FAILURE", "ERROR")
+}
+
+// The carriers are written as in the schema's list: Shopify knows no other spelling.
+func TestCompaniesStandInTheOfficialList(t *testing.T) {
+	var list string
+	for _, f := range official(t).Types["FulfillmentTrackingInfo"].Fields {
+		if f.Name == "company" {
+			list = f.Description
+		}
+	}
+	listed := map[string]bool{}
+	for _, line := range strings.Split(list, "\n") {
+		line = strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(line, "* "); ok {
+			line = rest
+		}
+		if _, of, ok := strings.Cut(line, "**: "); ok {
+			line = of
+		}
+		for _, name := range strings.Split(line, ",") {
+			listed[strings.TrimSpace(name)] = true
+		}
+		listed[line] = true
+	}
+	source, err := os.ReadFile("carriers.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	returned := regexp.MustCompile(`return "([^"]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(returned) < 40 {
+		t.Fatalf("only %d names found", len(returned))
+	}
+	for _, m := range returned {
+		if !listed[m[1]] {
+			t.Errorf("%q is not in Shopify's list", m[1])
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (p *pusher) PushStock(ctx context.Context, writes []connectors.StockWrite) 
 // maxKeys bounds the chain of idempotency keys of one content.
 const maxKeys = 4
 
-// userError is InventorySetQuantitiesUserError.
+// userError is one of userErrors; the ones without a code leave it empty.
 type userError struct {
 	Code    string   `json:"code"`
 	Field   []string `json:"field"`
@@ -186,10 +186,11 @@ func outcomes(n int, failures []userError, err error) ([]connectors.Result, erro
 	return results, nil
 }
 
-// index is the position in a path such as ["input", "quantities", "3", "locationId"].
+// index is the position in a path such as ["input", "quantities", "3", "locationId"] or
+// ["variants", "3", "price"].
 func (e userError) index() (int, bool) {
 	for i, part := range e.Field {
-		if part == "quantities" && i+1 < len(e.Field) {
+		if (part == "quantities" || part == "variants") && i+1 < len(e.Field) {
 			n, err := strconv.Atoi(e.Field[i+1])
 			return n, err == nil && n >= 0
 		}

@@ -108,7 +108,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("all is well, and yet %+v", r)
 		}
 	}
-	s = open(t, simulator.Config{Scopes: []string{"read_orders", "read_products", "write_inventory", "read_locations"}, Currency: "EUR"}, func(c *Config) {
+	s = open(t, simulator.Config{Scopes: []string{"write_orders", "write_products", "write_inventory", "read_locations", "write_merchant_managed_fulfillment_orders"}, Currency: "EUR"}, func(c *Config) {
 		c.APIVersion, c.Currency, c.LocationID = "2026-07", "GBP", "7"
 	})
 	bad := map[string]string{}
