@@ -161,7 +161,7 @@ func (a *auth) begin(ctx context.Context, stored *tokens) (*tokens, error) {
 // refresh goes on with the stored chain. The configured refresh token begins one when there
 // is none, or when Shopify refuses the stored one.
 func (a *auth) refresh(ctx context.Context, old *tokens) (*tokens, error) {
-	if a.cfg.Auth != AuthOfflineToken {
+	if !a.cfg.Rotates() {
 		return a.redeem(ctx, old, "")
 	}
 	text, missing := a.configured()
@@ -210,9 +210,7 @@ func (a *auth) redeem(ctx context.Context, old *tokens, spent string) (*tokens, 
 		return nil, fmt.Errorf("reading client_secret: %w", err)
 	}
 	form := url.Values{"client_id": {a.cfg.ClientID}, "client_secret": {secret}}
-	life := credentialsLife
-	if a.cfg.Auth == AuthOfflineToken {
-		life = offlineLife
+	if a.cfg.Rotates() {
 		form.Set("grant_type", "refresh_token")
 		form.Set("refresh_token", spent)
 	} else {
@@ -223,23 +221,45 @@ func (a *auth) redeem(ctx context.Context, old *tokens, spent string) (*tokens, 
 	if err != nil {
 		return nil, err
 	}
-	fresh := &tokens{Access: answer.Access, Refresh: answer.Refresh, Expires: asked.Add(life)}
-	if answer.ExpiresIn > 0 {
-		fresh.Expires = asked.Add(time.Duration(answer.ExpiresIn) * time.Second)
-	}
-	if a.cfg.Auth == AuthOfflineToken && fresh.Refresh == "" {
+	fresh := answer.tokens(a.cfg, asked)
+	if a.cfg.Rotates() && fresh.Refresh == "" {
 		fresh.Refresh = spent // not rotated this time
 	}
-	if old != nil {
-		fresh.Previous = &tokens{Access: old.Access, Refresh: old.Refresh, Expires: old.Expires, Begun: old.Begun}
-	} else if spent != "" {
+	fresh.Previous = old.last()
+	if old == nil && spent != "" {
 		fresh.Previous = &tokens{Refresh: spent}
 	}
 	return fresh, nil
 }
 
+// last is the pair itself, without what was before it; nil for none.
+func (t *tokens) last() *tokens {
+	if t == nil {
+		return nil
+	}
+	return &tokens{Access: t.Access, Refresh: t.Refresh, Expires: t.Expires, Begun: t.Begun}
+}
+
+// tokens is what an answer gave. One that does not tell how long it lasts is taken to last as
+// long as Shopify says that tokens of its kind do, less a little: to ask once too often costs
+// a call, and to wait for the first refusal would cost one with every token.
+func (answer *tokenAnswer) tokens(cfg Config, asked time.Time) *tokens {
+	life := credentialsLife
+	if cfg.Rotates() {
+		life = offlineLife
+	}
+	if answer.ExpiresIn > 0 {
+		life = time.Duration(answer.ExpiresIn) * time.Second
+	}
+	return &tokens{Access: answer.Access, Refresh: answer.Refresh, Expires: asked.Add(life)}
+}
+
 // configured is the refresh token of the configuration, which begins a chain.
 func (a *auth) configured() (string, error) {
+	if a.cfg.Auth == AuthAuthorizationCode {
+		return "", fmt.Errorf("%w: the owner of %s has not agreed to the app, or has taken it back: run `crossdock connect %s`",
+			connectors.ErrNeedsAuthorisation, a.cfg.Shop, a.deps.Account)
+	}
 	text, err := a.cfg.RefreshToken.Resolve()
 	if err != nil {
 		return "", fmt.Errorf("reading refresh_token: %w", err)
@@ -257,6 +277,7 @@ type tokenAnswer struct {
 	Access    string `json:"access_token"`
 	Refresh   string `json:"refresh_token"`
 	ExpiresIn int64  `json:"expires_in"`
+	Scope     string `json:"scope"`
 	Error     string `json:"error"`
 }
 

@@ -16,6 +16,7 @@ import (
 // Ways to authenticate.
 const (
 	AuthClientCredentials = "client_credentials"
+	AuthAuthorizationCode = "authorization_code"
 	AuthOfflineToken      = "offline_token"
 	AuthAccessToken       = "access_token"
 )
@@ -25,8 +26,8 @@ type Config struct {
 	Shop                 string            `yaml:"shop" doc:"The shop's permanent domain, e.g. acme.myshopify.com."`
 	TestBaseURL          string            `yaml:"test_base_url,omitempty" doc:"Address of a simulator on this machine (http://127.0.0.1:…), instead of the shop. Only in the test environment."`
 	APIVersion           string            `yaml:"api_version" doc:"Admin API version. The connector was written for 2026-10."`
-	Auth                 string            `yaml:"auth" doc:"client_credentials (an app of your own organisation), offline_token (rotating tokens of an installed app) or access_token (a legacy custom app)."`
-	ClientID             string            `yaml:"client_id,omitempty" doc:"The app's client id; for client_credentials and offline_token."`
+	Auth                 string            `yaml:"auth" doc:"client_credentials (an app of your own organisation), authorization_code (the shop's owner agrees in the browser, by crossdock connect), offline_token (rotating tokens of an installed app, beginning with refresh_token) or access_token (a legacy custom app)."`
+	ClientID             string            `yaml:"client_id,omitempty" doc:"The app's client id; for all but access_token."`
 	ClientSecret         connectors.Secret `yaml:"client_secret" doc:"The app's client secret. It also signs webhooks."`
 	PreviousClientSecret connectors.Secret `yaml:"previous_client_secret,omitempty" doc:"The secret before a rotation: webhooks signed with it are still taken. Shopify uses it for up to an hour."`
 	AccessToken          connectors.Secret `yaml:"access_token,omitempty" doc:"The Admin API access token; for access_token."`
@@ -39,6 +40,12 @@ type Config struct {
 	ReplayWindow         time.Duration     `yaml:"replay_window" doc:"How old a webhook may be by its X-Shopify-Triggered-At. Shopify retries for 4 h."`
 	CallTimeout          time.Duration     `yaml:"call_timeout" doc:"Deadline of one call to Shopify."`
 	ReadAllOrders        bool              `yaml:"read_all_orders" doc:"The app has the scope read_all_orders; without it Shopify shows the last 60 days."`
+}
+
+// Rotates says whether the tokens rotate: the newest one stands only in the token store, which
+// therefore has to outlive the process.
+func (c Config) Rotates() bool {
+	return c.Auth == AuthOfflineToken || c.Auth == AuthAuthorizationCode
 }
 
 // DefaultConfig is what a setting is when it is not given.
@@ -98,12 +105,12 @@ func (c Config) Validate(env schemas.Environment) error {
 	secret("refresh_token", c.RefreshToken, c.Auth == AuthOfflineToken)
 	switch c.Auth {
 	case AuthAccessToken:
-	case AuthClientCredentials, AuthOfflineToken:
+	case AuthClientCredentials, AuthAuthorizationCode, AuthOfflineToken:
 		if c.ClientID == "" {
 			bad("client_id: %s needs it", c.Auth)
 		}
 	default:
-		bad("auth: %q: use %s, %s or %s", c.Auth, AuthClientCredentials, AuthOfflineToken, AuthAccessToken)
+		bad("auth: %q: use %s, %s, %s or %s", c.Auth, AuthClientCredentials, AuthAuthorizationCode, AuthOfflineToken, AuthAccessToken)
 	}
 	if _, ok := money.Exponent(provider, c.Currency); c.Currency != "" && !ok {
 		bad("currency: %q is not known: write the ISO 4217 code, e.g. GBP", c.Currency)

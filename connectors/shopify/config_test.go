@@ -31,6 +31,8 @@ func TestValidate(t *testing.T) {
 		{"pasted secret", schemas.Production, func(c *Config) { c.ClientSecret = "shpss_abc" }, "client_secret"},
 		{"no client id", schemas.Production, func(c *Config) { c.ClientID = "" }, "client_id"},
 		{"no refresh token", schemas.Production, func(c *Config) { c.Auth = AuthOfflineToken }, "refresh_token"},
+		{"no refresh token is needed", schemas.Production, func(c *Config) { c.Auth = AuthAuthorizationCode }, ""},
+		{"no client id to agree to", schemas.Production, func(c *Config) { c.Auth, c.ClientID = AuthAuthorizationCode, "" }, "client_id"},
 		{"no access token", schemas.Production, func(c *Config) { c.Auth = AuthAccessToken }, "access_token"},
 		{"unknown auth", schemas.Production, func(c *Config) { c.Auth = "basic" }, "auth"},
 		{"page", schemas.Production, func(c *Config) { c.PageSize = 251 }, "page_size"},

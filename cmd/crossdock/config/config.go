@@ -580,8 +580,8 @@ func (c *Config) connection(name string) error {
 	if n.Ebay != nil && !c.Tokens.Kept() {
 		return errors.New("ebay: it needs tokens.key: the journal that keeps refunds from being made twice is kept with the tokens")
 	}
-	if n.Shopify != nil && n.Shopify.Auth == shopify.AuthOfflineToken && !c.Tokens.Kept() {
-		return errors.New("shopify: auth offline_token needs tokens.key: a rotated token that is lost cannot be asked for again")
+	if n.Shopify != nil && n.Shopify.Rotates() && !c.Tokens.Kept() {
+		return fmt.Errorf("shopify: auth %s needs tokens.key: a rotated token that is lost cannot be asked for again", n.Shopify.Auth)
 	}
 	if n.Amazon != nil && n.Amazon.RefreshToken == "" && !c.Tokens.Kept() {
 		return errors.New("amazon: without refresh_token it needs tokens.key, to keep what the seller gives to `crossdock connect`")
