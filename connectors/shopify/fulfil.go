@@ -62,6 +62,7 @@ type shipLine struct {
 // between them goes on with the next.
 func (p *shipper) PushFulfilment(ctx context.Context, w connectors.FulfilmentWrite) (connectors.Result, error) {
 	order := orderGID(w.OrderID)
+	w.Tracking = strings.TrimSpace(w.Tracking)
 	if order == "" {
 		return refused(codeNoOrder, "%q is no order's id", w.OrderID), nil
 	}
@@ -157,7 +158,7 @@ func stillMissing(wanted map[string]int64, shipped []shipment, tracking string) 
 
 func (s *shipment) numbered(tracking string) bool {
 	return slices.ContainsFunc(s.tracking, func(n string) bool {
-		return strings.EqualFold(strings.TrimSpace(n), strings.TrimSpace(tracking))
+		return strings.EqualFold(strings.TrimSpace(n), tracking)
 	})
 }
 
@@ -337,8 +338,8 @@ func counts(status string) bool {
 // the whole fulfilment: it goes without.
 func trackingInfo(w connectors.FulfilmentWrite) map[string]any {
 	info := map[string]any{}
-	if number := strings.TrimSpace(w.Tracking); number != "" {
-		info["number"] = number
+	if w.Tracking != "" {
+		info["number"] = w.Tracking
 	}
 	if company := company(w.CarrierCode, w.CarrierName); company != "" {
 		info["company"] = company

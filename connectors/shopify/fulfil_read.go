@@ -30,7 +30,7 @@ type lineUnits struct {
 // shipments is every fulfilment of the order that counts; exists is false when the shop has
 // no such order.
 func (p *shipper) shipments(ctx context.Context, order string) (all []shipment, exists bool, err error) {
-	a, err := p.read(ctx, &docShipments, map[string]any{"id": order, "nested": p.cfg.NestedPageSize}, connectors.Normal)
+	a, err := p.read(ctx, &docShipments, map[string]any{"id": order, "nested": openLines}, connectors.Normal)
 	if err != nil {
 		return nil, false, fmt.Errorf("asking what was shipped: %w", err)
 	}
@@ -106,14 +106,18 @@ func (o *fulfilmentOrder) held() string {
 	return o.Status
 }
 
-// openPage is how many fulfilment orders are asked for at once.
-const openPage = 10
+// How many fulfilment orders, and lines of each, are asked for at once. They are charged for in
+// advance, whether they are there or not; an order has few of them, and the rest is paged.
+const (
+	openPage  = 5
+	openLines = 20
+)
 
 // open is every line of a fulfilment order with units left.
 func (p *shipper) open(ctx context.Context, order string) (open []openLine, err error) {
 	var after any
 	for more := true; more; {
-		a, err := p.read(ctx, &docFulfilmentOrders, map[string]any{"id": order, "first": openPage, "after": after, "nested": p.cfg.NestedPageSize}, connectors.Normal)
+		a, err := p.read(ctx, &docFulfilmentOrders, map[string]any{"id": order, "first": openPage, "after": after, "nested": openLines}, connectors.Normal)
 		if err != nil {
 			return nil, fmt.Errorf("asking what can be shipped: %w", err)
 		}

@@ -58,7 +58,7 @@ func TestFulfilments(t *testing.T) {
 		}},
 		{"without a number", []step{
 			{"", 2, 0, outcomeAccepted, "", [2]int64{2, 0}, 1},
-			{"", 2, 0, outcomeAccepted, "", [2]int64{2, 0}, 1},
+			{"  ", 2, 0, outcomeAccepted, "", [2]int64{2, 0}, 1},
 			{"", 1, 0, outcomeAccepted, "", [2]int64{3, 0}, 2},
 			{"T1", 1, 0, outcomeAccepted, "", [2]int64{4, 0}, 3},
 			{"", 0, 0, outcomeAccepted, "", [2]int64{4, 2}, 4},
@@ -232,7 +232,7 @@ func TestFulfilmentBesidePeople(t *testing.T) {
 
 // A wholesaler's order: pages of lines, and more lines than one mutation takes.
 func TestFulfilmentOfManyLines(t *testing.T) {
-	s := open(t, simulator.Config{}, nil)
+	s := open(t, simulator.Config{}, func(c *Config) { c.NestedPageSize = maxPage })
 	id, err := s.PlaceOrder(simulator.OrderSpec{Lines: manyLines(stocked(s), 600)})
 	if err != nil {
 		t.Fatal(err)

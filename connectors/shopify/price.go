@@ -56,8 +56,8 @@ func (p *pricer) PushPrice(ctx context.Context, writes []connectors.PriceWrite) 
 		}
 		text, err := money.Format(provider, w.Price)
 		switch {
-		case product == "":
-			results[i] = refused("UNKNOWN_LISTING", "the shop has no variant %q", w.ListingID)
+		case !numeric.MatchString(product) || !numeric.MatchString(number(w.ListingID)):
+			results[i] = refused("UNKNOWN_LISTING", "the shop has no variant %q (product %q)", w.ListingID, w.ProductID)
 		case err != nil:
 			results[i] = refused("PRICE", "%v", err)
 		case w.Price.GetCurrency() != currency:

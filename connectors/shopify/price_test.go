@@ -26,6 +26,8 @@ func TestPrices(t *testing.T) {
 		}
 		dollars := write(mug.Variants[1], mug.ID, 100)
 		dollars.Price = &event.Money{Minor: 100, Currency: "USD"}
+		word, name := write(mug.Variants[1], mug.ID, 100), write(mug.Variants[1], 0, 100)
+		word.ProductID, name.ListingID = "mug", "green"
 		nothing := write(mug.Variants[1], mug.ID, 100)
 		nothing.Price = nil
 		for _, tc := range []struct {
@@ -43,6 +45,7 @@ func TestPrices(t *testing.T) {
 				[]event.Outcome{outcomeRefused, outcomeAccepted}, map[int64]string{mug.Variants[0]: "6.00"}},
 			{"a product that is not there", []connectors.PriceWrite{write(mug.Variants[0], 12, 500)}, []event.Outcome{outcomeRefused}, map[int64]string{mug.Variants[0]: "6.00"}},
 			{"another currency", []connectors.PriceWrite{dollars}, []event.Outcome{outcomeRefused}, map[int64]string{mug.Variants[1]: "0.00"}},
+			{"ids that are none", []connectors.PriceWrite{word, name, write(mug.Variants[0], mug.ID, 600)}, []event.Outcome{outcomeRefused, outcomeRefused, outcomeAccepted}, nil},
 			{"no price", []connectors.PriceWrite{nothing}, []event.Outcome{outcomeRefused}, nil},
 			{"below nothing", []connectors.PriceWrite{write(mug.Variants[1], mug.ID, -1)}, []event.Outcome{outcomeRefused}, map[int64]string{mug.Variants[1]: "0.00"}},
 			{"the same variant twice", []connectors.PriceWrite{write(mug.Variants[1], mug.ID, 7), write(mug.Variants[1], mug.ID, 8)}, []event.Outcome{outcomeAccepted, outcomeNotSent}, map[int64]string{mug.Variants[1]: "0.07"}},
