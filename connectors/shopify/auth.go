@@ -102,6 +102,9 @@ func (a *auth) token(ctx context.Context, stale string) (string, error) {
 		a.held, a.unsaved = fresh, true
 	}
 	if err := a.save(ctx, a.held); err != nil {
+		if connectors.Superseded(err) {
+			a.held, a.unsaved = nil, false
+		}
 		return "", err
 	}
 	a.unsaved = false

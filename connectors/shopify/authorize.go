@@ -18,13 +18,13 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
-	"github.com/helloword/crossdock/schemas"
 )
 
 // Authorisation takes a shop's owner through Shopify's authorization code grant. It serves no
 // page and opens no browser: whoever does that sends the owner to AuthorizeURL, receives the
 // browser at the redirect address, and hands the query that it came with to Exchange, byte for
-// byte. From then on the tokens stand in the token store, where the connection finds them.
+// byte (`crossdock connect`, by way of authorizer). From then on the tokens stand in the token
+// store, where the connection finds them.
 // https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant
 //
 // Safe for concurrent use.
@@ -37,18 +37,6 @@ type Authorisation struct {
 	spent  string
 	gained *tokens
 	scopes []string
-}
-
-// NewAuthorisation prepares the authorisation of a connection with auth authorization_code or
-// offline_token. Like New it is inert.
-func NewAuthorisation(cfg Config, env schemas.Environment, deps connectors.Deps) (*Authorisation, error) {
-	if _, err := New(cfg, env, deps); err != nil {
-		return nil, err
-	}
-	if !cfg.Rotates() {
-		return nil, fmt.Errorf("shopify connection %s: auth %s needs no agreement in the browser: set auth to %s", deps.Account, cfg.Auth, AuthAuthorizationCode)
-	}
-	return &Authorisation{cfg: cfg, auth: newClient(cfg, deps).auth}, nil
 }
 
 // minState is how long a state must be at least: it has to be impossible to guess.
@@ -91,17 +79,18 @@ func checkState(state string) error {
 	return nil
 }
 
-// Scopes is what the owner is asked for.
+// Scopes is what the owner is asked for: what the connection's modules need.
 func (a *Authorisation) Scopes() []string {
 	var names []string
-	for _, s := range scopes() {
+	wanted := slices.DeleteFunc(scopes(), func(s scope) bool { return !a.auth.deps.Modules.Any(s.modules...) })
+	for _, s := range wanted {
 		// Writing includes reading.
-		if rest, ok := strings.CutPrefix(s[0], "read_"); ok && slices.ContainsFunc(scopes(), func(o [2]string) bool { return o[0] == "write_"+rest }) {
+		if rest, ok := strings.CutPrefix(s.name, "read_"); ok && slices.ContainsFunc(wanted, func(o scope) bool { return o.name == "write_"+rest }) {
 			continue
 		}
-		names = append(names, s[0])
+		names = append(names, s.name)
 	}
-	if a.cfg.ReadAllOrders {
+	if a.cfg.ReadAllOrders && a.auth.deps.Modules.Has(connectors.ModuleOrders) {
 		names = append(names, "read_all_orders")
 	}
 	return names

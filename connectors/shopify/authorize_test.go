@@ -26,11 +26,20 @@ func byCode(c *Config) { c.Auth = AuthAuthorizationCode }
 // authorisation of the shop's connection.
 func (s *shop) authorisation(t testing.TB) *Authorisation {
 	t.Helper()
-	a, err := NewAuthorisation(s.cfg, schemas.Test, s.deps)
+	a, err := newAuthorisation(s.cfg, schemas.Test, s.deps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// newAuthorisation is that of a connection as it is opened.
+func newAuthorisation(cfg Config, env schemas.Environment, deps connectors.Deps) (*Authorisation, error) {
+	c, err := New(cfg, env, deps)
+	if err != nil {
+		return nil, err
+	}
+	return c.Authorize.(*authorizer).Authorisation, nil
 }
 
 // The vector that Shopify's documentation had for years, with the secret "hush".
@@ -89,7 +98,7 @@ func TestAuthorizeURL(t *testing.T) {
 	// In production it is the shop's own domain.
 	cfg := s.cfg
 	cfg.TestBaseURL = ""
-	a, err := NewAuthorisation(cfg, schemas.Production, s.deps)
+	a, err := newAuthorisation(cfg, schemas.Production, s.deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,15 +107,63 @@ func TestAuthorizeURL(t *testing.T) {
 	}
 }
 
-func TestNewAuthorisation(t *testing.T) {
+// agree is an owner who agrees; it returns the query that the browser comes back with.
+func agree(t testing.TB, address string) string {
+	t.Helper()
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer browser.CloseIdleConnections()
+	resp, err := browser.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	back, err := resp.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back.RawQuery
+}
+
+// As the contract asks for it: what is told beforehand, an auth that needs no owner, and an
+// answer taken as it came.
+func TestAuthorizer(t *testing.T) {
 	s := open(t, simulator.Config{}, nil) // client_credentials
-	if _, err := NewAuthorisation(s.cfg, schemas.Test, s.deps); err == nil || !strings.Contains(err.Error(), AuthAuthorizationCode) {
+	c, err := New(s.cfg, schemas.Test, s.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := connectors.AuthorizeRequest{State: testState, Callback: "http://127.0.0.1:8089/callback"}
+	if _, err := c.Authorize.AuthorizeURL(req); err == nil || !strings.Contains(err.Error(), AuthAuthorizationCode) {
 		t.Errorf("client_credentials: %v", err)
 	}
-	cfg := s.cfg
-	byCode(&cfg)
-	cfg.Shop = "shop.example"
-	if _, err := NewAuthorisation(cfg, schemas.Test, s.deps); err == nil {
+	s = open(t, simulator.Config{}, byCode)
+	s.deps.Modules = connectors.Modules{connectors.ModuleOrders}
+	if c, err = New(s.cfg, schemas.Test, s.deps); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"read_orders", "read_customers"}, c.Authorize.Guide().Needs); diff != "" {
+		t.Errorf("orders alone need (-want +got):\n%s", diff)
+	}
+	address, err := c.Authorize.AuthorizeURL(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := agree(t, address)
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := &connectors.AuthorizeAnswer{Query: q, RawQuery: raw}
+	if got := c.Authorize.State(answer); got != testState {
+		t.Errorf("state %q", got)
+	}
+	if err := c.Authorize.Exchange(t.Context(), req, answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Authorize.Exchange(t.Context(), req, answer); !errors.Is(err, connectors.ErrNeedsAuthorisation) {
+		t.Errorf("the same code again: %v", err)
+	}
+	if _, err := New(Config{Shop: "shop.example", Auth: AuthAuthorizationCode}, schemas.Test, s.deps); err == nil {
 		t.Error("a shop that is none was taken")
 	}
 }
@@ -137,18 +194,8 @@ func TestConnect(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-			defer browser.CloseIdleConnections()
-			resp, err := browser.Get(address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = resp.Body.Close()
-			back, err := resp.Location()
-			if err != nil {
-				t.Fatal(err)
-			}
-			granted, err := a.Exchange(t.Context(), back.RawQuery, testState)
+			query := agree(t, address)
+			granted, err := a.Exchange(t.Context(), query, testState)
 			if err != nil || len(a.Missing(granted)) != 0 || !slices.Contains(granted, "write_orders") {
 				t.Fatalf("granted %v, %v", granted, err)
 			}
@@ -175,7 +222,7 @@ func TestConnect(t *testing.T) {
 				s.clock.add(time.Hour)
 			}
 			// The code is good once.
-			if _, err := a.Exchange(t.Context(), back.RawQuery, testState); err == nil {
+			if _, err := a.Exchange(t.Context(), query, testState); err == nil {
 				t.Error("the same callback was taken twice")
 			}
 		})
@@ -317,7 +364,7 @@ func TestVerify(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&cfg)
 			}
-			a, err := NewAuthorisation(cfg, schemas.Test, s.deps)
+			a, err := newAuthorisation(cfg, schemas.Test, s.deps)
 			if err != nil {
 				t.Fatal(err)
 			}

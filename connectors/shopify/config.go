@@ -158,10 +158,11 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 	}
 	api := newClient(cfg, deps)
 	return &connectors.Connector{
-		Name:    provider,
-		Kind:    connectors.Channel,
-		Check:   &checker{api},
-		Receive: &receiver{cfg: cfg},
+		Name:      provider,
+		Kind:      connectors.Channel,
+		Check:     &checker{api},
+		Receive:   &receiver{cfg: cfg},
+		Authorize: &authorizer{&Authorisation{cfg: cfg, auth: api.auth}},
 		Poll: map[connectors.Subject]connectors.Poller{
 			connectors.Orders:    &orderPoller{api},
 			connectors.Products:  &productPoller{api},
