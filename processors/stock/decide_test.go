@@ -267,6 +267,22 @@ func TestGivenBack(t *testing.T) {
 	}
 }
 
+// TestGivenBackBelowNothing: a shop that sold more than it had shows less than nothing. That is
+// a figure like any other, -1 too: a target decided without knowing it is given back for ever.
+func TestGivenBackBelowNothing(t *testing.T) {
+	for _, shown := range []int64{-1, -2, 0} {
+		_, m := newRoom(t)
+		feed(m, count("S", "a", 10), link("S", "L", 1, 1, nil))
+		first := targets(drain(t, m, 1))[0]
+		back := outcome("S", "L", 10, first.Version, event.Outcome_OUTCOME_GIVEN_BACK)
+		back.GetOutcome().ReadBack = p(shown)
+		feed(m, back)
+		if ts := targets(drain(t, m, 1)); len(ts) != 1 || !cmp.Equal(ts[0].Believed, p(shown)) {
+			t.Errorf("%d is shown: got %v, want a target that knows it", shown, ts)
+		}
+	}
+}
+
 // TestIntermediateTargetsAreCoalesced: of one batch only the last decision is told.
 func TestIntermediateTargetsAreCoalesced(t *testing.T) {
 	_, m := newRoom(t)

@@ -2,6 +2,7 @@ package stock
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/helloword/crossdock/connectors"
@@ -212,8 +213,9 @@ func (r *Room) outcome(tx *stream.Tx, k stream.Key, o *event.PushOutcome) {
 	settle(tx, k, old, level)
 }
 
-// unknown as the accepted quantity: nobody knows what the listing shows.
-const unknown = -1
+// unknown as the accepted quantity: nobody knows what the listing shows. It is a figure that no
+// platform shows; -1 is none such: a shop that sold more than it had shows less than nothing.
+const unknown = math.MinInt64
 
 // link adds, changes or ends a listing's link to the SKU. Older versions than the last
 // change nothing: a link that has ended is remembered for that.

@@ -887,7 +887,7 @@ type LinkedListing struct {
 	// Newest target and its version.
 	Target        int64    `protobuf:"varint,9,opt,name=target,proto3" json:"target,omitempty"`
 	TargetVersion *Version `protobuf:"bytes,10,opt,name=target_version,json=targetVersion,proto3" json:"target_version,omitempty"`
-	// What the platform shows as far as the push sink reported; -1 = not known.
+	// What the platform shows as far as the push sink reported; the lowest int64 = not known.
 	Accepted        int64    `protobuf:"varint,11,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	AcceptedVersion *Version `protobuf:"bytes,12,opt,name=accepted_version,json=acceptedVersion,proto3" json:"accepted_version,omitempty"`
 	Location        string   `protobuf:"bytes,13,opt,name=location,proto3" json:"location,omitempty"`
