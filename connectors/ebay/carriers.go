@@ -1,6 +1,10 @@
 package ebay
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/helloword/crossdock/connectors"
+)
 
 // carrier is eBay's code of a carrier, for our code of it or what it is called. eBay keeps
 // the list behind a call of the Trading API (GeteBayDetails, ShippingCarrierDetails) and
@@ -9,16 +13,7 @@ import "strings"
 // https://developer.ebay.com/devzone/xml/docs/reference/ebay/types/ShippingCarrierCodeType.html
 func carrier(code, name string) string {
 	for _, text := range []string{code, name} {
-		key := strings.Map(func(r rune) rune {
-			switch {
-			case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-				return r
-			case r >= 'A' && r <= 'Z':
-				return r + 'a' - 'A'
-			}
-			return -1
-		}, text)
-		switch key {
+		switch connectors.CarrierKey(text) {
 		case "usps", "unitedstatespostalservice":
 			return "USPS"
 		case "ups", "unitedparcelservice":

@@ -20,7 +20,7 @@ import (
 	"github.com/helloword/crossdock/connectors"
 )
 
-// Authorisation takes a shop's owner through Shopify's authorization code grant. It serves no
+// authorisation takes a shop's owner through Shopify's authorization code grant. It serves no
 // page and opens no browser: whoever does that sends the owner to AuthorizeURL, receives the
 // browser at the redirect address, and hands the query that it came with to Exchange, byte for
 // byte (`crossdock connect`, by way of authorizer). From then on the tokens stand in the token
@@ -28,7 +28,7 @@ import (
 // https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant
 //
 // Safe for concurrent use.
-type Authorisation struct {
+type authorisation struct {
 	cfg  Config
 	auth *auth
 
@@ -46,7 +46,7 @@ const minState = 16
 // authorisation, made of letters, digits, "-" and "_", that the caller draws at random and
 // keeps until the browser comes back; redirect is where it comes back to, and stands in the
 // app's list of redirect addresses.
-func (a *Authorisation) AuthorizeURL(state, redirect string) (string, error) {
+func (a *authorisation) AuthorizeURL(state, redirect string) (string, error) {
 	if err := checkState(state); err != nil {
 		return "", err
 	}
@@ -80,7 +80,7 @@ func checkState(state string) error {
 }
 
 // Scopes is what the owner is asked for: what the connection's modules need.
-func (a *Authorisation) Scopes() []string {
+func (a *authorisation) Scopes() []string {
 	var names []string
 	wanted := slices.DeleteFunc(scopes(), func(s scope) bool { return !a.auth.deps.Modules.Any(s.modules...) })
 	for _, s := range wanted {
@@ -97,7 +97,7 @@ func (a *Authorisation) Scopes() []string {
 }
 
 // Missing is what was asked for and not granted; `crossdock check` says what it is needed for.
-func (a *Authorisation) Missing(granted []string) []string {
+func (a *authorisation) Missing(granted []string) []string {
 	var missing []string
 	for _, want := range a.Scopes() {
 		rest, reading := strings.CutPrefix(want, "read_")
@@ -115,7 +115,7 @@ func (a *Authorisation) Missing(granted []string) []string {
 // Errors: connectors.ErrUnauthentic for a query that is not from Shopify, for this shop and
 // with this state, in time; connectors.ErrNeedsAuthorisation when Shopify refuses the code:
 // begin anew. When only saving failed, the tokens are kept here, and the same call saves them.
-func (a *Authorisation) Exchange(ctx context.Context, rawQuery, state string) (granted []string, err error) {
+func (a *authorisation) Exchange(ctx context.Context, rawQuery, state string) (granted []string, err error) {
 	code, err := a.Verify(rawQuery, state)
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (a *Authorisation) Exchange(ctx context.Context, rawQuery, state string) (g
 }
 
 // redeem exchanges a code, which is good once.
-func (a *Authorisation) redeem(ctx context.Context, code string) error {
+func (a *authorisation) redeem(ctx context.Context, code string) error {
 	secret, err := a.cfg.ClientSecret.Resolve()
 	if err != nil {
 		return fmt.Errorf("reading client_secret: %w", err)
@@ -184,7 +184,7 @@ const maxQuery = 8 << 10
 // Verify checks a callback's query and returns its code: signed with the client secret (or the
 // one before it), of this shop, with this state, and fresh. The signature is over the query as
 // it stands, its members sorted by name, and comparisons take the same time whatever differs.
-func (a *Authorisation) Verify(rawQuery, state string) (code string, err error) {
+func (a *authorisation) Verify(rawQuery, state string) (code string, err error) {
 	members, signed, given, err := takeApart(rawQuery)
 	if err != nil {
 		return "", err

@@ -24,7 +24,7 @@ const testState = "f3b1c0de-f3b1_C0DE"
 func byCode(c *Config) { c.Auth = AuthAuthorizationCode }
 
 // authorisation of the shop's connection.
-func (s *shop) authorisation(t testing.TB) *Authorisation {
+func (s *shop) authorisation(t testing.TB) *authorisation {
 	t.Helper()
 	a, err := newAuthorisation(s.cfg, schemas.Test, s.deps)
 	if err != nil {
@@ -34,12 +34,12 @@ func (s *shop) authorisation(t testing.TB) *Authorisation {
 }
 
 // newAuthorisation is that of a connection as it is opened.
-func newAuthorisation(cfg Config, env schemas.Environment, deps connectors.Deps) (*Authorisation, error) {
+func newAuthorisation(cfg Config, env schemas.Environment, deps connectors.Deps) (*authorisation, error) {
 	c, err := New(cfg, env, deps)
 	if err != nil {
 		return nil, err
 	}
-	return c.Authorize.(*authorizer).Authorisation, nil
+	return c.Authorize.(*authorizer).authorisation, nil
 }
 
 // The vector that Shopify's documentation had for years, with the secret "hush".
@@ -411,7 +411,7 @@ func FuzzVerify(f *testing.F) {
 	cfg := DefaultConfig()
 	cfg.Shop, cfg.ClientID, cfg.ClientSecret, cfg.Auth = "acme.myshopify.com", "id", "env:SHOPIFY_FUZZ", AuthAuthorizationCode
 	clock := newClock()
-	a := &Authorisation{cfg: cfg, auth: &auth{cfg: cfg, deps: connectors.Deps{Now: clock.now}}}
+	a := &authorisation{cfg: cfg, auth: &auth{cfg: cfg, deps: connectors.Deps{Now: clock.now}}}
 	good := simulator.SignQuery("secret", url.Values{"code": {"abc"}, "shop": {cfg.Shop}, "state": {testState}, "timestamp": {stringID(clock.now().Unix())}})
 	for _, q := range []string{good, "", "a=b&hmac=", "%zz=1", "code=1&code=2"} {
 		f.Add(q)

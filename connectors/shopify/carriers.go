@@ -1,6 +1,6 @@
 package shopify
 
-import "strings"
+import "github.com/helloword/crossdock/connectors"
 
 // company is what Shopify calls a carrier, for our code of it or for its name. Of a name that is
 // in its list, written exactly so, Shopify makes the tracking address itself; any other is
@@ -18,16 +18,7 @@ func company(code, name string) string {
 }
 
 func knownCompany(text string) string {
-	key := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return -1
-	}, text)
-	switch key {
+	switch connectors.CarrierKey(text) {
 	case "usps", "unitedstatespostalservice":
 		return "USPS"
 	case "ups", "unitedparcelservice":

@@ -162,7 +162,7 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		Kind:      connectors.Channel,
 		Check:     &checker{api},
 		Receive:   &receiver{cfg: cfg},
-		Authorize: &authorizer{&Authorisation{cfg: cfg, auth: api.auth}},
+		Authorize: &authorizer{&authorisation{cfg: cfg, auth: api.auth}},
 		Poll: map[connectors.Subject]connectors.Poller{
 			connectors.Orders:    &orderPoller{api},
 			connectors.Products:  &productPoller{api},

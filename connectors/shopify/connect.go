@@ -9,7 +9,7 @@ import (
 )
 
 // authorizer is the owner's agreement as the contract asks for it.
-type authorizer struct{ *Authorisation }
+type authorizer struct{ *authorisation }
 
 // Guide says what the owner agrees to. The callback travels in the address, so that it is
 // reached as it is, once it is on the app's list.
@@ -29,7 +29,7 @@ func (z *authorizer) AuthorizeURL(r connectors.AuthorizeRequest) (string, error)
 	if !z.cfg.Rotates() {
 		return "", fmt.Errorf("auth %s needs no agreement in the browser: set auth to %s", z.cfg.Auth, AuthAuthorizationCode)
 	}
-	return z.Authorisation.AuthorizeURL(r.State, r.Callback)
+	return z.authorisation.AuthorizeURL(r.State, r.Callback)
 }
 
 // State is in the query.
@@ -37,7 +37,7 @@ func (z *authorizer) State(a *connectors.AuthorizeAnswer) string { return a.Quer
 
 // Exchange checks the query as it was received, and keeps the tokens that its code is good for.
 func (z *authorizer) Exchange(ctx context.Context, r connectors.AuthorizeRequest, a *connectors.AuthorizeAnswer) error {
-	granted, err := z.Authorisation.Exchange(ctx, a.RawQuery, r.State)
+	granted, err := z.authorisation.Exchange(ctx, a.RawQuery, r.State)
 	if err != nil {
 		return err
 	}

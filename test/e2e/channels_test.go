@@ -5,9 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,12 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/helloword/crossdock/cmd/crossdock/app"
-	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/cmd/crossdock/simulate"
 	"github.com/helloword/crossdock/connectors"
 	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
-	"github.com/helloword/crossdock/schemas"
 )
 
 // TestEveryChannel: one shop on every platform that there is a simulator of, each with nothing
@@ -28,7 +23,6 @@ import (
 // sells, all others stop offering, and the order stands in ClickHouse to the cent.
 func TestEveryChannel(t *testing.T) {
 	s := engines(t)
-	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	t.Setenv(simulate.SecretVariable, simulate.Secret)
@@ -47,48 +41,9 @@ func TestEveryChannel(t *testing.T) {
 		connections += r.Connection(name)
 	}
 	webhook := freeAddress(t)
-	dir := t.TempDir()
-	file := filepath.Join(dir, "crossdock.yaml")
-	yaml := fmt.Sprintf(`tenant: dev
-environment: test
-kafka: {brokers: [%q], replicas: 1, min_in_sync: 0, partitions: {wide: 2, narrow: 1}}
-redis: {addrs: [%q]}
-clickhouse: {addrs: [%q], compression: none, buyer_key: "env:CROSSDOCK_E2E_BUYER", batch_age: 200ms}
-webhook: {listen: %q}
-telemetry: {listen: ""}
-tokens: {dir: %q, key: "env:CROSSDOCK_E2E_KEY"}
-poll: {interval: 1h, overlap: 5s, settle: 1ms}
-`, s.kafka, s.redis, s.clickhouse, webhook, filepath.Join(dir, "tokens")) + connections
-	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := config.Load(file)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, yaml)
-	}
-	a, err := app.Open(ctx, cfg, "test", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	if _, err := a.Producer.ApplyTopics(ctx, schemas.Topics(), cfg.Layout()); err != nil {
-		t.Fatal(err)
-	}
-	run, stop := context.WithCancel(ctx)
-	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- a.Run(run, nil, func() { close(ready) }) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	select {
-	case <-ready:
-	case err := <-ended:
-		ended <- nil
-		t.Fatal(err)
-	}
+	yaml := s.settings(webhook) + fmt.Sprintf("tokens: {dir: %q, key: \"env:CROSSDOCK_E2E_KEY\"}\n", filepath.Join(t.TempDir(), "tokens")) + connections
+	a, stop := s.program(ctx, t, yaml)
+	defer stop()
 
 	poll := func(subject connectors.Subject) {
 		t.Helper()

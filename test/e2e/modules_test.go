@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,14 +12,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/helloword/crossdock/cmd/crossdock/app"
-	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/cmd/crossdock/simulate"
 	"github.com/helloword/crossdock/connectors"
 	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
 	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
 	woosim "github.com/helloword/crossdock/connectors/woocommerce/simulator"
-	"github.com/helloword/crossdock/schemas"
 )
 
 // TestModules: three shops of one SKU. One whose inventory is off is never written to, and its
@@ -31,7 +25,6 @@ import (
 // when webhooks bring them.
 func TestModules(t *testing.T) {
 	s := engines(t)
-	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	t.Setenv(simulate.SecretVariable, simulate.Secret)
@@ -55,17 +48,8 @@ func TestModules(t *testing.T) {
 	defer whole.Stop()
 
 	webhook := freeAddress(t)
-	file := filepath.Join(t.TempDir(), "crossdock.yaml")
 	secret := "\"env:" + simulate.SecretVariable + "\""
-	yaml := fmt.Sprintf(`tenant: dev
-environment: test
-kafka: {brokers: [%q], replicas: 1, min_in_sync: 0, partitions: {wide: 2, narrow: 1}}
-redis: {addrs: [%q]}
-clickhouse: {addrs: [%q], compression: none, buyer_key: "env:CROSSDOCK_E2E_BUYER", batch_age: 200ms}
-webhook: {listen: %q}
-telemetry: {listen: ""}
-poll: {interval: 1h, overlap: 5s, settle: 1ms}
-connections:
+	yaml := s.settings(webhook) + fmt.Sprintf(`connections:
   depot:
     connector: warehouse
     warehouse: {secret: %s}
@@ -73,43 +57,15 @@ connections:
     connector: shopify
     modules: [orders, products]
     allow_loopback: true
-    shopify: {shop: %s, test_base_url: %q, client_id: %s, client_secret: %[5]s, currency: EUR}
+    shopify: {shop: %s, test_base_url: %q, client_id: %s, client_secret: %[1]s, currency: EUR}
   deaf:
     connector: woocommerce
     modules: [products, inventory]
     allow_loopback: true
-    woocommerce: {shop: "https://shop.example.com", test_base_url: %[9]q, consumer_key: %[5]s, consumer_secret: %[5]s, webhook_secret: %[5]s, currency: EUR}
-`, s.kafka, s.redis, s.clickhouse, webhook, secret, silent.Config().Shop, silentAt.URL, silent.Config().ClientID, deafAt.URL) + whole.Connection("whole")
-	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := config.Load(file)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, yaml)
-	}
-	a, err := app.Open(ctx, cfg, "test", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	if _, err := a.Producer.ApplyTopics(ctx, schemas.Topics(), cfg.Layout()); err != nil {
-		t.Fatal(err)
-	}
-	run, stop := context.WithCancel(ctx)
-	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- a.Run(run, nil, func() { close(ready) }) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	select {
-	case <-ready:
-	case err := <-ended:
-		ended <- nil
-		t.Fatal(err)
-	}
+    woocommerce: {shop: "https://shop.example.com", test_base_url: %[5]q, consumer_key: %[1]s, consumer_secret: %[1]s, webhook_secret: %[1]s, currency: EUR}
+`, secret, silent.Config().Shop, silentAt.URL, silent.Config().ClientID, deafAt.URL) + whole.Connection("whole")
+	a, stop := s.program(ctx, t, yaml)
+	defer stop()
 	poll := func(subject connectors.Subject, accounts ...string) {
 		t.Helper()
 		for _, account := range accounts {
