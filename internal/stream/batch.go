@@ -91,7 +91,6 @@ func (b *batch) again() {
 		c.settle(c.entry)
 	}
 	b.serial++
-	clear(b.outs)
 	clear(b.slots)
 	clear(b.fill)
 	if cap(b.handled.records) < cap(b.outs) {
