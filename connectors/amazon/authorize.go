@@ -3,12 +3,12 @@ package amazon
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/bearer"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -19,11 +19,7 @@ import (
 
 type authorizer struct{ *client }
 
-// authorisation is what the store keeps.
-type authorisation struct {
-	Refresh string `json:"refresh"`
-}
-
+// authorisationName is what the store keeps the refresh token under.
 func authorisationName(account string) string { return "amazon/" + account + "/authorisation" }
 
 // Guide says what the seller agrees to.
@@ -91,20 +87,7 @@ func (z *authorizer) Exchange(ctx context.Context, _ connectors.AuthorizeRequest
 	if answer.Refresh == "" {
 		return errors.New("Amazon gave no refresh token: begin anew")
 	}
-	b, err := json.Marshal(authorisation{answer.Refresh})
-	if err != nil {
-		return fmt.Errorf("encoding the authorisation: %w", err)
-	}
-	name := authorisationName(z.deps.Account)
-	unlock, err := z.deps.Tokens.Lock(ctx, name)
-	if err != nil {
-		return fmt.Errorf("locking the authorisation of %s: %w", z.deps.Account, err)
-	}
-	defer unlock()
-	if err := z.deps.Tokens.Save(ctx, name, b); err != nil {
-		return fmt.Errorf("saving the authorisation of %s: %w", z.deps.Account, err)
-	}
-	return nil
+	return bearer.Keep(ctx, z.deps, authorisationName(z.deps.Account), answer.Refresh)
 }
 
 // refresh is the seller's refresh token: the configured one, or the one that Exchange kept. It
@@ -117,13 +100,9 @@ func (a *auth) refresh(ctx context.Context) (string, error) {
 		}
 		return text, nil
 	}
-	b, err := a.deps.Tokens.Load(ctx, authorisationName(a.deps.Account))
-	if err != nil {
-		return "", fmt.Errorf("loading the authorisation of %s: %w", a.deps.Account, err)
+	kept, err := bearer.Kept(ctx, a.deps, authorisationName(a.deps.Account))
+	if err == nil && kept == "" {
+		err = fmt.Errorf("%w: no seller has authorised the application yet: run `crossdock connect %s`, or set refresh_token", connectors.ErrNeedsAuthorisation, a.deps.Account)
 	}
-	var kept authorisation
-	if b == nil || json.Unmarshal(b, &kept) != nil || kept.Refresh == "" {
-		return "", fmt.Errorf("%w: no seller has authorised the application yet: run `crossdock connect %s`, or set refresh_token", connectors.ErrNeedsAuthorisation, a.deps.Account)
-	}
-	return kept.Refresh, nil
+	return kept, err
 }

@@ -81,7 +81,7 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	h := unfollowing(deps.HTTP)
 	return &client{
 		cfg: cfg, deps: deps, base: base, http: h, pause: retryPause,
-		auth: &auth{cfg: cfg, base: tokens, http: h, deps: deps, held: map[string]*token{}, unsaved: map[string]bool{}},
+		auth: newAuth(cfg, tokens, h, deps),
 	}
 }
 

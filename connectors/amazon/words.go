@@ -183,7 +183,6 @@ UPS
 US
 USD
 USPS
-UTF-8
 UnrecognizedClientException
 VALID
 X-Amz-Access-Token
@@ -194,8 +193,6 @@ ZA
 ZAR
 a-z
 a-z0-9
-access
-access_token
 addressLine1
 addressLine2
 addressLine3
@@ -291,8 +288,6 @@ eu
 europe
 eventTime
 evri
-expires
-expires_in
 externally_assigned_product_identifier
 fba
 fe
@@ -442,7 +437,6 @@ receipts
 recipient
 reconcile_every
 reconcile_overlap
-refresh
 refresh_token
 report
 reportDocumentId
@@ -520,7 +514,6 @@ window
 windows-1252
 windows-31j
 x-amzn-RateLimit-Limit
-x-www-form-urlencoded
 yanwen
 yodel
 yunexpress

@@ -2,13 +2,13 @@ package ebay
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/bearer"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -25,11 +25,7 @@ const (
 
 type authorizer struct{ *client }
 
-// consent is what the store keeps.
-type consent struct {
-	Refresh string `json:"refresh"`
-}
-
+// consentName is what the store keeps the refresh token under.
 func consentName(account string) string { return "ebay/" + account + "/consent" }
 
 // Guide says what the seller consents to.
@@ -96,20 +92,7 @@ func (z *authorizer) Exchange(ctx context.Context, _ connectors.AuthorizeRequest
 	if answer.Refresh == "" {
 		return errors.New("eBay gave no refresh token: begin anew")
 	}
-	b, err := json.Marshal(consent{answer.Refresh})
-	if err != nil {
-		return fmt.Errorf("encoding the consent: %w", err)
-	}
-	name := consentName(z.deps.Account)
-	unlock, err := z.deps.Tokens.Lock(ctx, name)
-	if err != nil {
-		return fmt.Errorf("locking the consent of %s: %w", z.deps.Account, err)
-	}
-	defer unlock()
-	if err := z.deps.Tokens.Save(ctx, name, b); err != nil {
-		return fmt.Errorf("saving the consent of %s: %w", z.deps.Account, err)
-	}
-	return nil
+	return bearer.Keep(ctx, z.deps, consentName(z.deps.Account), answer.Refresh)
 }
 
 // stored reports whether the seller's refresh token is the one that Exchange kept.
@@ -117,13 +100,9 @@ func (a *auth) stored() bool { return a.actor == asUser && a.cfg.RefreshToken ==
 
 // loadConsent returns the kept refresh token.
 func (a *auth) loadConsent(ctx context.Context) (string, error) {
-	b, err := a.deps.Tokens.Load(ctx, consentName(a.deps.Account))
-	if err != nil {
-		return "", fmt.Errorf("loading the consent of %s: %w", a.deps.Account, err)
+	kept, err := bearer.Kept(ctx, a.deps, consentName(a.deps.Account))
+	if err == nil && kept == "" {
+		err = fmt.Errorf("%w: no seller has consented yet: run `crossdock connect %s`, or set refresh_token", connectors.ErrNeedsAuthorisation, a.deps.Account)
 	}
-	var c consent
-	if b == nil || json.Unmarshal(b, &c) != nil || c.Refresh == "" {
-		return "", fmt.Errorf("%w: no seller has consented yet: run `crossdock connect %s`, or set refresh_token", connectors.ErrNeedsAuthorisation, a.deps.Account)
-	}
-	return c.Refresh, nil
+	return kept, err
 }

@@ -58,7 +58,7 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c := &client{cfg: cfg, deps: deps, base: base, apart: apart, http: &h, tokens: map[actor]*auth{}, sign: newSigner(cfg, deps.Now)}
 	for _, who := range []actor{asUser, asApplication} {
-		c.tokens[who] = &auth{cfg: cfg, actor: who, base: base, http: &h, deps: deps}
+		c.tokens[who] = newAuth(cfg, who, base, &h, deps)
 	}
 	return c
 }

@@ -131,8 +131,6 @@ X-Ebay-Signature-Key
 Yanwen
 Yodel
 YunExpress
-access
-access_token
 account
 account_deletion
 address
@@ -164,7 +162,6 @@ availability
 availableQuantity
 before
 began
-begun
 brand
 bulk_get_inventory_item
 bulk_update_price_quantity
@@ -250,8 +247,6 @@ errors
 eventDate
 evri
 exceed
-expires
-expires_in
 federalexpress
 fedex
 fee
@@ -367,7 +362,6 @@ rate_limit
 rates
 reasonForRefund
 redirect_uri
-refresh
 refresh_token
 refund
 refundAmount
@@ -451,7 +445,6 @@ v2
 value
 verificationToken
 verification_token
-x-www-form-urlencoded
 yanwen
 yodel
 yunexpress

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/bearer"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/internal/httpx"
 )
@@ -59,7 +60,7 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	// we report, never one that we follow.
 	h := *deps.HTTP
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client{cfg: cfg, deps: deps, base: base, http: &h, auth: &auth{cfg: cfg, base: base, http: &h, deps: deps}, patient: true}
+	return &client{cfg: cfg, deps: deps, base: base, http: &h, auth: &auth{cfg: cfg, base: base, http: &h, deps: deps, held: bearer.NewHolder(deps, "magento/"+deps.Account)}, patient: true}
 }
 
 // answer is what came back with 200.

@@ -40,7 +40,6 @@ UNKNOWN_SKU
 V1
 X-Api-Key
 X-Gw-Ims-Org-Id
-access
 access_token
 access_token_secret
 accs
@@ -137,10 +136,7 @@ email
 enabled
 entity_id
 eq
-error
 exp
-expires
-expires_in
 ext_order_id
 extension_attributes
 fedex
@@ -300,6 +296,5 @@ v
 v3
 value
 write
-x-www-form-urlencoded
 `)
 }

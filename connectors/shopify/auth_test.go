@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/bearer"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/schemas"
 )
@@ -105,7 +106,7 @@ func TestTokenIsSavedBeforeItIsUsed(t *testing.T) {
 	if r := s.check(t, s.again(t)); !r[0].OK {
 		t.Errorf("the next process: %+v", r[0])
 	}
-	var kept tokens
+	var kept bearer.Token
 	if err := json.Unmarshal(store.held["shopify/shop-uk"], &kept); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestAnotherConfiguredRefreshTokenBeginsAnotherChain(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		// stored before, by a process with refresh token "first" (nil: nothing).
-		before func(o *tokenOffice, stored *tokens)
+		before func(o *tokenOffice, stored *bearer.Token)
 		// configured is what the next process has; late, the chain has run out meanwhile.
 		configured string
 		late       bool
@@ -202,12 +203,12 @@ func TestAnotherConfiguredRefreshTokenBeginsAnotherChain(t *testing.T) {
 		{"the same", nil, "first", false, "access of first+1", nil},
 		{"the same, later", nil, "first", true, "access of first+1+2", []string{"first+1"}},
 		{"another", nil, "second", false, "access of second+2", []string{"second"}},
-		{"another, and the old chain is dead", func(o *tokenOffice, _ *tokens) { delete(o.live, "first+1") }, "second", true, "access of second+2", []string{"second"}},
-		{"an older one", func(o *tokenOffice, _ *tokens) { delete(o.live, "second") }, "second", false, "access of first+1", []string{"second"}},
-		{"an older one, later", func(o *tokenOffice, _ *tokens) { delete(o.live, "second") }, "second", true, "access of first+1+2", []string{"second", "first+1"}},
-		{"stored by an older release", func(_ *tokenOffice, s *tokens) { s.Begun = "" }, "second", true, "access of first+1+2", []string{"first+1"}},
-		{"stored by an older release, and dead", func(o *tokenOffice, s *tokens) { s.Begun = ""; delete(o.live, "first+1") }, "second", true, "access of second+2", []string{"first+1", "second"}},
-		{"all dead", func(o *tokenOffice, _ *tokens) { clear(o.live) }, "second", true, "", []string{"second", "first+1"}},
+		{"another, and the old chain is dead", func(o *tokenOffice, _ *bearer.Token) { delete(o.live, "first+1") }, "second", true, "access of second+2", []string{"second"}},
+		{"an older one", func(o *tokenOffice, _ *bearer.Token) { delete(o.live, "second") }, "second", false, "access of first+1", []string{"second"}},
+		{"an older one, later", func(o *tokenOffice, _ *bearer.Token) { delete(o.live, "second") }, "second", true, "access of first+1+2", []string{"second", "first+1"}},
+		{"stored by an older release", func(_ *tokenOffice, s *bearer.Token) { s.Begun = "" }, "second", true, "access of first+1+2", []string{"first+1"}},
+		{"stored by an older release, and dead", func(o *tokenOffice, s *bearer.Token) { s.Begun = ""; delete(o.live, "first+1") }, "second", true, "access of second+2", []string{"first+1", "second"}},
+		{"all dead", func(o *tokenOffice, _ *bearer.Token) { clear(o.live) }, "second", true, "", []string{"second", "first+1"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			office := &tokenOffice{live: map[string]bool{"first": true, "second": true}}
@@ -219,12 +220,12 @@ func TestAnotherConfiguredRefreshTokenBeginsAnotherChain(t *testing.T) {
 				t.Setenv("SHOPIFY_TEST_SECRET", "secret")
 				cfg := DefaultConfig()
 				cfg.Auth, cfg.RefreshToken, cfg.ClientSecret = AuthOfflineToken, "env:SHOPIFY_TEST_REFRESH", "env:SHOPIFY_TEST_SECRET"
-				return &auth{cfg: cfg, base: server.URL, http: server.Client(), deps: connectors.Deps{Account: "shop-uk", Now: clock.now, Tokens: store}}
+				return newAuth(cfg, server.URL, server.Client(), connectors.Deps{Account: "shop-uk", Now: clock.now, Tokens: store})
 			}
 			if _, err := process("first").token(t.Context(), ""); err != nil {
 				t.Fatal(err)
 			}
-			var stored tokens
+			var stored bearer.Token
 			if err := json.Unmarshal(store.held["shopify/shop-uk"], &stored); err != nil || stored.Begun == "" || strings.Contains(stored.Begun, "first") {
 				t.Fatalf("stored %+v: %v", stored, err)
 			}

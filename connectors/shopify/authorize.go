@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/bearer"
 )
 
 // authorisation takes a shop's owner through Shopify's authorization code grant. It serves no
@@ -35,7 +36,7 @@ type authorisation struct {
 	mu sync.Mutex
 	// spent is a code that was exchanged for tokens which the store has not taken yet.
 	spent  string
-	gained *tokens
+	gained *bearer.Token
 	scopes []string
 }
 
@@ -123,7 +124,7 @@ func (a *authorisation) Exchange(ctx context.Context, rawQuery, state string) (g
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	// Nobody may refresh the tokens of before in the meantime, and save them over these.
-	unlock, err := a.auth.deps.Tokens.Lock(ctx, a.auth.name())
+	unlock, err := a.auth.deps.Tokens.Lock(ctx, a.auth.held.Name())
 	if err != nil {
 		return nil, fmt.Errorf("locking the token of %s: %w", a.auth.deps.Account, err)
 	}
@@ -133,7 +134,7 @@ func (a *authorisation) Exchange(ctx context.Context, rawQuery, state string) (g
 			return nil, err
 		}
 	}
-	if err := a.auth.save(ctx, a.gained); err != nil {
+	if err := a.auth.held.Save(ctx, a.gained); err != nil {
 		return nil, err
 	}
 	granted = a.scopes
@@ -156,10 +157,10 @@ func (a *authorisation) redeem(ctx context.Context, code string) error {
 		return fmt.Errorf("%w: Shopify gave %s a token without a refresh token, though one that expires was asked for: nothing was saved; check in the dev dashboard that the app may have expiring offline tokens",
 			connectors.ErrPermanent, a.cfg.Shop)
 	}
-	fresh := answer.tokens(a.cfg, asked)
+	fresh := a.auth.given(answer, asked)
 	// What is stored cannot always be read any more, which is one reason to authorise anew.
-	if old, err := a.auth.load(ctx); err == nil {
-		fresh.Previous = old.last()
+	if old, err := a.auth.held.Load(ctx); err == nil {
+		fresh.Previous = old.Last()
 	} else if !errors.Is(err, connectors.ErrNeedsAuthorisation) {
 		a.auth.deps.Log.Warn("the tokens of before cannot be loaded and are not kept", "error", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/bearer"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/schemas"
 )
@@ -199,7 +200,7 @@ func TestConnect(t *testing.T) {
 			if err != nil || len(a.Missing(granted)) != 0 || !slices.Contains(granted, "write_orders") {
 				t.Fatalf("granted %v, %v", granted, err)
 			}
-			var kept tokens
+			var kept bearer.Token
 			if err := json.Unmarshal(s.deps.Tokens.(*memory).held["shopify/shop-uk"], &kept); err != nil || (kept.Begun == fingerprint("first")) != (s.cfg.Auth == AuthOfflineToken) {
 				t.Errorf("stored as begun by %q, %v", kept.Begun, err)
 			}
@@ -253,7 +254,7 @@ func TestConnectAgain(t *testing.T) {
 	if _, err := s.conn.Stock.ReadStock(t.Context(), []connectors.StockRef{{StockID: "1", Location: "905684977"}}); err != nil {
 		t.Errorf("with the new token: %v", err)
 	}
-	var kept tokens
+	var kept bearer.Token
 	if err := json.Unmarshal(s.deps.Tokens.(*memory).held["shopify/shop-uk"], &kept); err != nil || kept.Previous == nil || kept.Previous.Refresh == kept.Refresh {
 		t.Errorf("the pair before is not kept: %v", err)
 	}

@@ -55,7 +55,7 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	h := *deps.HTTP
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c := &client{cfg: cfg, deps: deps, base: base, http: &h, costs: map[string]float64{}, fits: map[string]int{}}
-	c.auth = &auth{cfg: cfg, base: base, http: &h, deps: deps}
+	c.auth = newAuth(cfg, base, &h, deps)
 	return c
 }
 

@@ -138,7 +138,6 @@ Yodel
 YunExpress
 __typename
 a-z0-9
-access
 accessScopes
 access_token
 account
@@ -163,7 +162,6 @@ authorize
 authorized
 available
 barcode
-begun
 billingAddress
 billing_address
 bpost
@@ -247,8 +245,6 @@ error
 errors
 evri
 expired
-expires
-expires_in
 expiring
 extensions
 failed
@@ -382,7 +378,6 @@ postnl
 presentmentCurrencyCode
 presentmentMoney
 presentment_money
-previous
 previous_client_secret
 price
 priceSet
@@ -416,7 +411,6 @@ reason
 redact
 redirect_uri
 referenceDocumentUri
-refresh
 refresh_token
 refund
 refundCreate
@@ -526,7 +520,6 @@ write_inventory
 write_merchant_managed_fulfillment_orders
 write_orders
 write_products
-x-www-form-urlencoded
 yodel
 yunexpress
 zip
