@@ -1,8 +1,10 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -41,16 +43,31 @@ func StartKafka(ctx context.Context, cfg Config) (*Process, error) {
 	}
 	classpath := filepath.Join(libs, "*")
 	properties := filepath.Join(p.dir, "server.properties")
+	plain := ""
 	p.build = func(ctx context.Context) (*exec.Cmd, error) {
 		// The controller's port is known to nobody else, so each start may choose.
 		controller, err := choosePort("")
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(properties, []byte(kafkaProperties(addr, controller, filepath.Join(p.dir, "data"))), 0o644); err != nil {
+		data := filepath.Join(p.dir, "data")
+		lines := kafkaProperties(addr, controller, data)
+		if cfg.Secure != nil {
+			// The broker itself, and whoever asks whether it is there, has a port of its own.
+			if plain, err = choosePort(plain); err != nil {
+				return nil, err
+			}
+			store := filepath.Join(p.dir, "keystore.pem")
+			if err := joinFiles(store, cfg.Secure.KeyFile, cfg.Secure.CertFile); err != nil {
+				return nil, fmt.Errorf("starting Kafka: %w", err)
+			}
+			lines = append(lines, securedKafka(addr, plain, controller, store)...)
+		}
+		lines = append(lines, cfg.Options...)
+		if err := os.WriteFile(properties, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 			return nil, fmt.Errorf("starting Kafka: %w", err)
 		}
-		if err := formatKafka(ctx, java, classpath, properties, filepath.Join(p.dir, "data")); err != nil {
+		if err := formatKafka(ctx, java, classpath, properties, data, cfg.Secure); err != nil {
 			return nil, err
 		}
 		cmd := exec.Command(java, "-Xmx1g", "-Xms256m", "-XX:+UseG1GC", "-Djava.awt.headless=true",
@@ -60,7 +77,7 @@ func StartKafka(ctx context.Context, cfg Config) (*Process, error) {
 		return cmd, nil
 	}
 	p.ping = func(ctx context.Context) error {
-		c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RequestRetries(0))
+		c, err := kgo.NewClient(kgo.SeedBrokers(cmp.Or(plain, addr)), kgo.RequestRetries(0))
 		if err != nil {
 			return err
 		}
@@ -73,8 +90,8 @@ func StartKafka(ctx context.Context, cfg Config) (*Process, error) {
 // kafkaProperties is the configuration of the one node. Everything that a
 // cluster keeps three times is kept once, and the internal topics are small, so
 // that a test need not wait for fifty partitions to be elected.
-func kafkaProperties(addr, controller, data string) string {
-	return strings.Join([]string{
+func kafkaProperties(addr, controller, data string) []string {
+	return []string{
 		"process.roles=broker,controller",
 		"node.id=1",
 		"controller.quorum.bootstrap.servers=" + controller,
@@ -99,12 +116,24 @@ func kafkaProperties(addr, controller, data string) string {
 		"group.consumer.min.session.timeout.ms=1000",
 		"group.consumer.min.heartbeat.interval.ms=200",
 		"controlled.shutdown.enable=true",
-		"",
-	}, "\n")
+	}
+}
+
+// securedKafka overrules the listeners: addr takes TLS and SCRAM, plain is the broker's own.
+func securedKafka(addr, plain, controller, keystore string) []string {
+	return []string{
+		"listeners=SASL_SSL://" + addr + ",PLAINTEXT://" + plain + ",CONTROLLER://" + controller,
+		"advertised.listeners=SASL_SSL://" + addr + ",PLAINTEXT://" + plain + ",CONTROLLER://" + controller,
+		"listener.security.protocol.map=SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"ssl.keystore.type=PEM",
+		"ssl.keystore.location=" + keystore,
+		"sasl.enabled.mechanisms=SCRAM-SHA-512",
+		"listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+	}
 }
 
 // formatKafka prepares the data folder at its first use.
-func formatKafka(ctx context.Context, java, classpath, properties, data string) error {
+func formatKafka(ctx context.Context, java, classpath, properties, data string, secure *Secure) error {
 	if _, err := os.Stat(filepath.Join(data, "meta.properties")); err == nil {
 		return nil
 	}
@@ -114,16 +143,22 @@ func formatKafka(ctx context.Context, java, classpath, properties, data string) 
 	var id [16]byte
 	_, _ = rand.Read(id[:])
 	id[0] &= 0x7f // an id that begins with '-' would be read as an option
-	err := run(ctx, nil, java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, "kafka.tools.StorageTool", "format", "--standalone",
-		"-t", base64.RawURLEncoding.EncodeToString(id[:]), "-c", properties)
-	if err != nil {
+	args := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, "kafka.tools.StorageTool", "format", "--standalone",
+		"-t", base64.RawURLEncoding.EncodeToString(id[:]), "-c", properties}
+	if secure != nil {
+		args = append(args, "--add-scram", "SCRAM-SHA-512=[name="+secure.Username+",password="+secure.Password+"]")
+	}
+	if err := run(ctx, nil, java, args...); err != nil {
 		return fmt.Errorf("formatting Kafka's data folder: %w", err)
 	}
 	return nil
 }
 
 // Redis is a Redis server that can be put back to an earlier state.
-type Redis struct{ *Process }
+type Redis struct {
+	*Process
+	secure *Secure
+}
 
 // StartRedis starts redis-server with an append-only file: what it acknowledged
 // survives a kill.
@@ -142,24 +177,42 @@ func StartRedis(ctx context.Context, cfg Config) (*Redis, error) {
 	}
 	host, port, _ := strings.Cut(addr, ":")
 	p.build = func(context.Context) (*exec.Cmd, error) {
-		cmd := exec.Command(bin, "--bind", host, "--port", port, "--dir", p.dir, "--save", "", "--appendonly", "yes",
+		args := []string{
+			"--bind", host, "--port", port, "--dir", p.dir, "--save", "", "--appendonly", "yes",
 			// What a test or a benchmark writes is not worth being compacted.
 			"--auto-aof-rewrite-min-size", "2gb",
-			"--daemonize", "no", "--maxmemory-policy", "noeviction")
+			"--daemonize", "no", "--maxmemory-policy", "noeviction",
+		}
+		if s := cfg.Secure; s != nil {
+			args = append(args, "--port", "0", "--tls-port", port, "--tls-auth-clients", "no",
+				"--tls-cert-file", s.CertFile, "--tls-key-file", s.KeyFile, "--tls-ca-cert-file", s.CAFile,
+				"--user", "default", "off")
+			args = append(append(args, "--user", s.Username, "on", ">"+s.Password), s.Rights...)
+		}
+		cmd := exec.Command(bin, append(args, cfg.Options...)...)
 		cmd.Env = append(os.Environ(), cfg.Env...)
 		return cmd, nil
 	}
-	r := &Redis{p}
+	r := &Redis{p, cfg.Secure}
 	p.ping = func(ctx context.Context) error {
 		c := r.client()
 		defer func() { _ = c.Close() }()
-		return c.Ping(ctx).Err()
+		err := c.Ping(ctx).Err()
+		if cfg.Secure != nil && redis.HasErrorPrefix(err, "NOPERM") {
+			return nil // it answers, and this user may do less
+		}
+		return err
 	}
 	return started(r, p.start(ctx))
 }
 
 func (r *Redis) client() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: r.addr, MaxRetries: -1, DialTimeout: time.Second})
+	o := &redis.Options{Addr: r.addr, MaxRetries: -1, DialTimeout: time.Second}
+	if r.secure != nil {
+		o.Username, o.Password = r.secure.Username, r.secure.Password
+		o.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // asked only whether it answers
+	}
+	return redis.NewClient(o)
 }
 
 // Snapshot writes the content of this moment to path, for Restore.
@@ -252,6 +305,19 @@ func started[E any](engine *E, err error) (*E, error) {
 		return nil, err
 	}
 	return engine, nil
+}
+
+// joinFiles writes files behind each other into a new one that only we may read.
+func joinFiles(to string, from ...string) error {
+	var all []byte
+	for _, f := range from {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		all = append(all, b...)
+	}
+	return os.WriteFile(to, all, 0o600)
 }
 
 func copyFile(from, to string) error {

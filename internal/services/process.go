@@ -28,9 +28,24 @@ type Config struct {
 	// "crossdock embedded clickhouse". Only StartClickHouse needs it.
 	Self string
 	Env  []string // added to the environment of the process
+	// Options are added to the engine's own, and overrule them: arguments of redis-server, lines
+	// of Kafka's properties.
+	Options []string
+	// Secure, when set, makes Kafka and Redis answer at Addr to TLS and to one user only.
+	Secure *Secure
 	// DieWithParent ends the engine when this process ends, however it ends.
 	DieWithParent bool
 	Log           *slog.Logger
+}
+
+// Secure is what a secured engine is started with: PEM files of the server's certificate, its
+// key (PKCS #8) and the authority that signed it, and the one user that may log in (Kafka:
+// SCRAM-SHA-512).
+type Secure struct {
+	CertFile, KeyFile, CAFile string
+	Username, Password        string
+	// Rights of the user, in Redis' words ("~prefix*", "+@hash", …); Kafka's may do everything.
+	Rights []string
 }
 
 const (

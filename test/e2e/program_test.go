@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/helloword/crossdock/cmd/crossdock/app"
@@ -18,13 +19,13 @@ import (
 func (s *stage) settings(webhook string) string {
 	return fmt.Sprintf(`tenant: dev
 environment: test
-kafka: {brokers: [%q], replicas: 1, min_in_sync: 0, partitions: {wide: 2, narrow: 1}}
-redis: {addrs: [%q]}
+kafka: {brokers: [%q]%s, replicas: 1, min_in_sync: 0, partitions: {wide: 2, narrow: 1}}
+redis: {addrs: [%s]%s}
 clickhouse: {addrs: [%q], compression: none, buyer_key: "env:CROSSDOCK_E2E_BUYER", batch_age: 200ms}
 webhook: {listen: %q}
 telemetry: {listen: ""}
 poll: {interval: 1h, overlap: 5s, settle: 1ms}
-`, s.kafka, s.redis, s.clickhouse, webhook)
+`, s.kafka, s.kafkaKeys, quoted(s.redis), s.redisKeys, s.clickhouse, webhook)
 }
 
 // program runs every role on a configuration, as a person would write it, until stop.
@@ -64,3 +65,6 @@ func (s *stage) program(ctx context.Context, t *testing.T, yaml string) (a *app.
 		a.Close()
 	}
 }
+
+// quoted makes a list of YAML of addresses with commas between them.
+func quoted(addrs string) string { return `"` + strings.ReplaceAll(addrs, ",", `", "`) + `"` }

@@ -26,10 +26,14 @@ import (
 	"github.com/helloword/crossdock/schemas"
 )
 
-// stage is the embedded engines, which outlive the run so that they can be looked into.
+// stage is the engines, embedded unless a test puts others in their place; they outlive the
+// run so that they can be looked into.
 type stage struct {
+	// Addresses; those of several nodes of Redis with commas between them.
 	kafka, redis, clickhouse string
-	logs                     *lines
+	// More keys of the configuration's sections, each behind a comma.
+	kafkaKeys, redisKeys string
+	logs                 *lines
 }
 
 // lines is a log that several write.

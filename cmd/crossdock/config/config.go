@@ -121,7 +121,10 @@ type Redis struct {
 	DB       int               `yaml:"db" doc:"Number of the database."`
 	Username string            `yaml:"username" doc:"ACL user."`
 	Password connectors.Secret `yaml:"password" doc:"Reference to the password: env:NAME or file:PATH."`
-	TLS      TLS               `yaml:"tls" doc:"Encryption."`
+	// The sentinels may ask for a log-in of their own.
+	SentinelUsername string            `yaml:"sentinel_username" doc:"ACL user of the sentinels, when they ask for one."`
+	SentinelPassword connectors.Secret `yaml:"sentinel_password" doc:"Reference to the sentinels' password: env:NAME or file:PATH."`
+	TLS              TLS               `yaml:"tls" doc:"Encryption."`
 }
 
 // ClickHouse section.
@@ -657,6 +660,7 @@ func (c *Config) Layout() kafka.Layout {
 func (c *Config) RedisConfig() xredis.Config {
 	r := xredis.Config{
 		Addrs: c.Redis.Addrs, Master: c.Redis.Master, Cluster: c.Redis.Cluster, DB: c.Redis.DB, Username: c.Redis.Username,
+		SentinelUsername: c.Redis.SentinelUsername,
 		TLS: xredis.TLS{
 			Enabled: c.Redis.TLS.Enabled, CAFile: c.Redis.TLS.CAFile, ServerName: c.Redis.TLS.ServerName,
 			CertFile: c.Redis.TLS.CertFile, KeyFile: c.Redis.TLS.KeyFile,
@@ -664,6 +668,9 @@ func (c *Config) RedisConfig() xredis.Config {
 	}
 	if c.Redis.Password != "" {
 		r.Password = c.Redis.Password
+	}
+	if c.Redis.SentinelPassword != "" {
+		r.SentinelPassword = c.Redis.SentinelPassword
 	}
 	return r
 }
