@@ -49,7 +49,7 @@ func TestSecuredEngines(t *testing.T) {
 	s := engines(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	const password = "correct-horse-battery" //nolint:gosec // of this test
+	const password = "correct-horse-battery"
 	secure := certificate(t)
 	secure.Username, secure.Password = "crossdock", password
 	secure.Rights = rights(t, schemas.Scope{Tenant: "dev", Environment: schemas.Test})
