@@ -432,4 +432,6 @@ type LimitState struct {
 	RetryAfter time.Duration
 	// Known says which of Capacity, Available and PerSecond are meaningful.
 	Known bool
+	// Spent is the cost that Wait was asked for, of the call that was answered; 0 = not told.
+	Spent float64
 }

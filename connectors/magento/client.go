@@ -22,11 +22,9 @@ import (
 // maxAnswer bounds one answer, after decompression: 300 orders of 100 kB.
 const maxAnswer = 32 << 20
 
-// Operations of the limiter. Magento has no quota of its own; hosts and firewalls have.
-const (
-	opRead  = "read"
-	opWrite = "write"
-)
+// operation is the one bucket of a shop. Magento has no quota of its own; hosts and firewalls
+// have, and count all calls alike.
+const operation = "magento"
 
 // client sends calls and turns what comes back into text or instructions.
 type client struct {
@@ -106,7 +104,7 @@ func (c *client) read(ctx context.Context, path string, q query, p connectors.Pr
 	var err error
 	for attempt := range maxWaits {
 		var a *answer
-		if a, err = c.send(ctx, opRead, http.MethodGet, path, q, nil, p); err == nil {
+		if a, err = c.send(ctx, http.MethodGet, path, q, nil, p); err == nil {
 			return a, nil
 		}
 		var pause time.Duration
@@ -133,11 +131,11 @@ func (c *client) read(ctx context.Context, path string, q query, p connectors.Pr
 
 // write sends a body once.
 func (c *client) write(ctx context.Context, method, path string, body any, p connectors.Priority) (*answer, error) {
-	return c.send(ctx, opWrite, method, path, nil, body, p)
+	return c.send(ctx, method, path, nil, body, p)
 }
 
 // send sends one call; after a refused token once more with a new one.
-func (c *client) send(ctx context.Context, op, method, path string, q query, body any, p connectors.Priority) (*answer, error) {
+func (c *client) send(ctx context.Context, method, path string, q query, body any, p connectors.Priority) (*answer, error) {
 	var text []byte
 	if body != nil {
 		var err error
@@ -145,12 +143,12 @@ func (c *client) send(ctx context.Context, op, method, path string, q query, bod
 			return nil, &unsentError{fmt.Errorf("encoding %s %s: %w", method, path, err)}
 		}
 	}
-	if err := c.deps.Limiter.Wait(ctx, op, 1, p); err != nil {
+	if err := c.deps.Limiter.Wait(ctx, operation, 1, p); err != nil {
 		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", c.deps.Account, err)}
 	}
 	stale := ""
 	for {
-		a, used, err := c.once(ctx, op, method, path, q, text, stale)
+		a, used, err := c.once(ctx, method, path, q, text, stale)
 		if errors.Is(err, errToken) && stale == "" && used != "" {
 			stale = used
 			continue
@@ -165,7 +163,7 @@ func (c *client) send(ctx context.Context, op, method, path string, q query, bod
 // errToken: the shop does not take the credentials, or not for this.
 var errToken = fmt.Errorf("%w: the shop refuses the credentials", connectors.ErrNeedsAuthorisation)
 
-func (c *client) once(ctx context.Context, op, method, path string, q query, body []byte, stale string) (a *answer, used string, err error) {
+func (c *client) once(ctx context.Context, method, path string, q query, body []byte, stale string) (a *answer, used string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
 	address := c.base + path
@@ -199,7 +197,7 @@ func (c *client) once(ctx context.Context, op, method, path string, q query, bod
 	if err != nil {
 		return nil, used, &passingError{err}
 	}
-	if err := c.status(op, resp, text); err != nil {
+	if err := c.status(resp, text); err != nil {
 		return nil, used, err
 	}
 	a = &answer{body: string(text)}
@@ -213,7 +211,7 @@ func (c *client) once(ctx context.Context, op, method, path string, q query, bod
 }
 
 // status turns everything but 200 into an instruction.
-func (c *client) status(op string, resp *http.Response, body []byte) error {
+func (c *client) status(resp *http.Response, body []byte) error {
 	text := message(body)
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK:
@@ -226,7 +224,7 @@ func (c *client) status(op string, resp *http.Response, body []byte) error {
 		return &unsentError{fmt.Errorf("%w (404 %s)", errNotFound, clipLong(text))}
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
 		after := retryAfter(resp.Header, time.Second)
-		c.deps.Limiter.Observe(op, connectors.LimitState{RetryAfter: after})
+		c.deps.Limiter.Observe(operation, connectors.LimitState{RetryAfter: after})
 		return &unsentError{&connectors.RetryAfterError{After: after, Err: fmt.Errorf("the shop answered %d", code)}}
 	case code >= 300 && code < 400:
 		host := "nowhere"

@@ -133,7 +133,7 @@ func (p *pricer) shown(ctx context.Context, inputs []priceInput) (map[string]str
 	for i, in := range inputs {
 		skus[i] = in.SKU
 	}
-	a, err := p.send(ctx, opRead, http.MethodPost, "/V1/products/base-prices-information", nil, map[string]any{"skus": skus}, connectors.Normal)
+	a, err := p.send(ctx, http.MethodPost, "/V1/products/base-prices-information", nil, map[string]any{"skus": skus}, connectors.Normal)
 	if err != nil {
 		return nil, err
 	}

@@ -295,6 +295,5 @@ usps
 v
 v3
 value
-write
 `)
 }

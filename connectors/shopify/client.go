@@ -136,7 +136,8 @@ func (c *client) send(ctx context.Context, d *document, vars any, p connectors.P
 	if err != nil {
 		return nil, &unsentError{fmt.Errorf("encoding %s: %w", d.name, err)}
 	}
-	if err := c.deps.Limiter.Wait(ctx, operation, c.cost(d), p); err != nil {
+	cost := c.cost(d)
+	if err := c.deps.Limiter.Wait(ctx, operation, cost, p); err != nil {
 		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", c.cfg.Shop, err)}
 	}
 	stale := ""
@@ -145,7 +146,7 @@ func (c *client) send(ctx context.Context, d *document, vars any, p connectors.P
 		if err != nil {
 			return nil, &unsentError{err}
 		}
-		a, err := c.once(ctx, d, body, token)
+		a, err := c.once(ctx, d, body, token, cost)
 		if errors.Is(err, errToken) && stale == "" {
 			stale = token
 			continue
@@ -160,7 +161,7 @@ func (c *client) send(ctx context.Context, d *document, vars any, p connectors.P
 // errToken: Shopify does not know the access token (any more).
 var errToken = fmt.Errorf("%w: Shopify refuses the access token: authorise the app for this shop again", connectors.ErrNeedsAuthorisation)
 
-func (c *client) once(ctx context.Context, d *document, body []byte, token string) (*answer, error) {
+func (c *client) once(ctx context.Context, d *document, body []byte, token string, spent float64) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
 	// The request may have reached Shopify from the moment that its head was written.
@@ -186,31 +187,36 @@ func (c *client) once(ctx context.Context, d *document, body []byte, token strin
 	if err != nil {
 		return nil, &passingError{err}
 	}
-	if err := c.status(resp); err != nil {
+	if err := c.status(resp, spent); err != nil {
 		return nil, err
 	}
 	a := &answer{apiVersion: resp.Header.Get("X-Shopify-API-Version")}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		a.date = date
 	}
-	return a, c.decode(d, resp, text, a)
+	return a, c.decode(d, resp, text, a, spent)
 }
 
 // status turns everything but 200 into an instruction.
-func (c *client) status(resp *http.Response) error {
-	switch code := resp.StatusCode; {
-	case code == http.StatusOK:
+func (c *client) status(resp *http.Response, spent float64) error {
+	code := resp.StatusCode
+	if code == http.StatusOK {
 		return nil
+	}
+	state := connectors.LimitState{Spent: spent}
+	if code == http.StatusTooManyRequests || code == http.StatusLocked {
+		state.RetryAfter = retryAfter(resp.Header, time.Second)
+	}
+	c.deps.Limiter.Observe(operation, state)
+	switch {
 	case code == http.StatusUnauthorized:
 		return &unsentError{errToken}
 	case code == http.StatusForbidden:
 		return &unsentError{fmt.Errorf("%w: Shopify answered 403: the app may not use this shop: check its installation and scopes", connectors.ErrNeedsAuthorisation)}
 	case code == http.StatusPaymentRequired:
 		return &unsentError{fmt.Errorf("%w: Shopify answered 402: the shop is frozen until its owner pays", connectors.ErrNeedsAuthorisation)}
-	case code == http.StatusTooManyRequests || code == http.StatusLocked:
-		after := retryAfter(resp.Header, time.Second)
-		c.deps.Limiter.Observe(operation, connectors.LimitState{RetryAfter: after})
-		return &unsentError{&connectors.RetryAfterError{After: after, Err: fmt.Errorf("Shopify answered %d", code)}}
+	case state.RetryAfter > 0:
+		return &unsentError{&connectors.RetryAfterError{After: state.RetryAfter, Err: fmt.Errorf("Shopify answered %d", code)}}
 	case code >= 300 && code < 400:
 		host := "nowhere"
 		if u, err := resp.Location(); err == nil {
@@ -242,7 +248,7 @@ type graphError struct {
 
 // decode takes the answer apart. 200 with errors is a failure, whatever data there is: half
 // an order is no order.
-func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer) error {
+func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer, spent float64) error {
 	r := newReader(text)
 	if c := r.Peek(); c != '{' {
 		return &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of Shopify", jsonread.Clip(resp.Header.Get("Content-Type")))}
@@ -276,11 +282,13 @@ func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer
 	if r.Err() != nil {
 		return &passingError{fmt.Errorf("the answer cannot be read: %w", r.Err())}
 	}
-	if t := a.throttle; t != nil {
-		c.learn(d, t)
+	var after time.Duration
+	if len(failures) > 0 && failures[0].Extensions.Code == codeThrottled {
+		after = a.throttle.pause()
 	}
+	c.learn(d, a.throttle, spent, after)
 	if len(failures) > 0 {
-		return c.refused(failures, a.throttle)
+		return c.refused(failures, after)
 	}
 	if a.data == "" {
 		return &passingError{errors.New("the answer has no data")}
@@ -290,16 +298,10 @@ func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer
 
 // refused turns GraphQL errors into an instruction. They come before anything was done,
 // except for those of the server itself.
-func (c *client) refused(failures []graphError, t *throttle) error {
+func (c *client) refused(failures []graphError, after time.Duration) error {
 	first := failures[0]
 	switch code := first.Extensions.Code; code {
-	case "THROTTLED":
-		after := time.Second
-		if t != nil && t.Status.Restore > 0 {
-			missing := t.Requested - t.Status.Available
-			after = max(50*time.Millisecond, time.Duration(missing/t.Status.Restore*float64(time.Second)))
-		}
-		c.deps.Limiter.Observe(operation, connectors.LimitState{RetryAfter: after})
+	case codeThrottled:
 		return &unsentError{&connectors.RetryAfterError{After: after, Err: errors.New("throttled")}}
 	case "MAX_COST_EXCEEDED":
 		return &unsentError{fmt.Errorf("%w: %s", errTooExpensive, jsonread.Clip(first.Message))}
@@ -352,12 +354,27 @@ func (c *client) tooLarge(d *document, first *int, err error) bool {
 	return true
 }
 
-// learn keeps what Shopify said of cost and bucket.
-func (c *client) learn(d *document, t *throttle) {
-	c.mu.Lock()
-	c.costs[d.name] = t.Requested
-	c.mu.Unlock()
-	c.deps.Limiter.Observe(operation, connectors.LimitState{
-		Capacity: t.Status.Maximum, Available: t.Status.Available, PerSecond: t.Status.Restore, Known: true,
-	})
+// codeThrottled: the bucket does not hold what the document costs.
+const codeThrottled = "THROTTLED"
+
+// pause is how long it takes until a document that was throttled can be paid.
+func (t *throttle) pause() time.Duration {
+	if t == nil || t.Status.Restore <= 0 {
+		return time.Second
+	}
+	missing := t.Requested - t.Status.Available
+	return max(50*time.Millisecond, time.Duration(missing/t.Status.Restore*float64(time.Second)))
+}
+
+// learn keeps what Shopify said of cost and bucket. after is set when it throttled.
+func (c *client) learn(d *document, t *throttle, spent float64, after time.Duration) {
+	state := connectors.LimitState{RetryAfter: after, Spent: spent}
+	if t != nil {
+		c.mu.Lock()
+		c.costs[d.name] = t.Requested
+		c.mu.Unlock()
+		// The level is told in whole points: it may be less.
+		state.Capacity, state.Available, state.PerSecond, state.Known = t.Status.Maximum, max(0, t.Status.Available-1), t.Status.Restore, true
+	}
+	c.deps.Limiter.Observe(operation, state)
 }

@@ -138,7 +138,7 @@ func TestBucketIsTold(t *testing.T) {
 			t.Fatalf("%+v, %v", results, err)
 		}
 	}
-	if want := (connectors.LimitState{Capacity: 2000, Available: 1989, PerSecond: 100, Known: true}); l.last != want {
+	if want := (connectors.LimitState{Capacity: 2000, Available: 1988, PerSecond: 100, Known: true, Spent: 12}); l.last != want {
 		t.Errorf("told %+v, want %+v", l.last, want)
 	}
 	if l.waits[0] != docSetQuantities.cost || l.waits[1] != 12 {

@@ -122,6 +122,52 @@ func TestTakeGivesTheCostlyWaiterItsTurn(t *testing.T) {
 	}
 }
 
+// TestTakeWaitsOnceForASlowBucket: whoever waits as long as it was told to has it then, however
+// slow the bucket fills.
+func TestTakeWaitsOnceForASlowBucket(t *testing.T) {
+	for _, rate := range []float64{0.00011574, 0.0056, 0.0167, 0.5, 5, 100} {
+		w := newWorld(t)
+		r := Request{Quota: Quota{Capacity: 20, PerSecond: rate}, Cost: 1, Reserve: 0.05, Waiter: "a"}
+		asked := 0
+		for done := 0; done < 40; asked++ {
+			wait := w.take(r)
+			if wait == 0 {
+				done++
+			}
+			w.pass(wait)
+		}
+		if asked > 70 {
+			t.Errorf("%g per second: asked %d times for 40 units", rate, asked)
+		}
+	}
+}
+
+// TestTakeStandsInLine: two who always ask, one of them a moment earlier, get as much each.
+func TestTakeStandsInLine(t *testing.T) {
+	w := newWorld(t)
+	w.take(Request{Quota: ten, Cost: 10, Waiter: "x"})
+	got := map[string]int{}
+	next := map[string]time.Duration{"quick": 0, "late": time.Millisecond}
+	turn := map[string]int{}
+	for now := time.Duration(0); now < time.Minute; {
+		name := "quick"
+		if next["late"] < next["quick"] {
+			name = "late"
+		}
+		w.pass(next[name] - now)
+		now = next[name]
+		wait := w.take(Request{Quota: ten, Cost: 1, Class: "1", Waiter: name + string(rune('a'+turn[name]))})
+		if wait == 0 {
+			got[name]++
+			turn[name]++ // its next call stands at the end
+		}
+		next[name] = now + Nap(wait)
+	}
+	if got["quick"]+got["late"] < 114 || got["late"] < 50 || got["quick"] < 50 {
+		t.Errorf("of 120 units the quick one got %d, the late one %d", got["quick"], got["late"])
+	}
+}
+
 func TestObserveCorrectsByWhatThePlatformTells(t *testing.T) {
 	w := newWorld(t)
 	r := Request{Quota: ten, Cost: 100, Waiter: "a"}
@@ -227,8 +273,13 @@ func TestALimitHalvedAtRunTimeConvergesWithoutAStorm(t *testing.T) {
 			if limit := 8; throttled > limit {
 				t.Errorf("%d throttled calls, want at most %d", throttled, limit)
 			}
-			if done < 300 {
+			if done < 380 {
 				t.Errorf("only %d of 400 possible calls", done)
+			}
+			w.pass(Window) // restored, nobody told us
+			p.cap, p.rate, p.n = 40, 4, 40
+			if done, throttled := run(100 * time.Second); throttled != 0 || done < 400 {
+				t.Errorf("restored: %d done, %d throttled", done, throttled)
 			}
 		})
 	}

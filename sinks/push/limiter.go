@@ -39,11 +39,7 @@ func NewLimiter(bucket *redis.Bucket, account string, fallback redis.Quota, quot
 }
 
 // reserves is the share of a bucket that each priority leaves to those more urgent.
-var reserves = map[connectors.Priority]float64{connectors.Urgent: 0, connectors.Normal: 0.1, connectors.Backfill: 0.5}
-
-// maxNap bounds how long a waiter sleeps before it asks again: a limit raised meanwhile, or
-// the end of another waiter, is noticed. It must stay below the time a turn is kept.
-const maxNap = 2 * time.Second
+var reserves = map[connectors.Priority]float64{connectors.Urgent: 0, connectors.Normal: 0.05, connectors.Backfill: 0.5}
 
 // Wait implements connectors.Limiter. It fails when Redis does: without the shared count,
 // nobody may spend.
@@ -57,7 +53,7 @@ func (l *Limiter) Wait(ctx context.Context, operation string, cost float64, p co
 		if wait == 0 {
 			return nil
 		}
-		if err := l.sleep(ctx, min(wait, maxNap)); err != nil {
+		if err := l.sleep(ctx, redis.Nap(wait)); err != nil {
 			return fmt.Errorf("waiting for quota %s of %s: %w", operation, l.account, err)
 		}
 	}
@@ -69,7 +65,7 @@ func (l *Limiter) Observe(operation string, s connectors.LimitState) {
 	defer cancel()
 	err := l.bucket.Observe(ctx, l.key(operation), l.quota(operation), redis.State{
 		Capacity: s.Capacity, Available: s.Available, PerSecond: s.PerSecond,
-		RetryAfter: s.RetryAfter, Known: s.Known,
+		RetryAfter: s.RetryAfter, Known: s.Known, Spent: s.Spent,
 	})
 	if err != nil {
 		// The bucket goes on by what it knew; the next answer corrects it.

@@ -31,7 +31,7 @@ func TestLimiter(t *testing.T) {
 	}
 	naps := 0
 	l.sleep = func(ctx context.Context, d time.Duration) error {
-		if d > maxNap {
+		if d > time.Second {
 			t.Errorf("slept %s without looking", d)
 		}
 		naps++
@@ -53,19 +53,19 @@ func TestLimiter(t *testing.T) {
 		p    connectors.Priority
 		want time.Duration
 	}{
-		{"write", 9, connectors.Normal, 0},               // 1 left, which is the reserve
-		{"write", 1, connectors.Urgent, 0},               // may use it
-		{"write", 1, connectors.Normal, 2 * time.Second}, // must leave it
-		{"write", 1, connectors.Backfill, 5 * time.Second},
+		{"write", 9, connectors.Normal, 0},                       // 1 left, of which half is the reserve
+		{"write", 1, connectors.Urgent, 0},                       // may use it
+		{"write", 1, connectors.Normal, 1500 * time.Millisecond}, // must leave it
+		{"write", 1, connectors.Backfill, 5500 * time.Millisecond},
 		{"read", 2, connectors.Urgent, 0}, // its own bucket
 		{"read", 1, connectors.Urgent, 10 * time.Second},
 	} {
-		if got := took(c.op, c.cost, c.p); got != c.want {
+		if got := took(c.op, c.cost, c.p).Round(time.Millisecond); got != c.want {
 			t.Errorf("%s %g %d: got %s, want %s", c.op, c.cost, c.p, got, c.want)
 		}
 	}
 	l.Observe("write", connectors.LimitState{RetryAfter: 7 * time.Second})
-	if got := took("write", 1, connectors.Urgent); got < 7*time.Second {
+	if got := took("write", 1, connectors.Urgent).Round(time.Millisecond); got < 7*time.Second {
 		t.Errorf("after a Retry-After: waited %s", got)
 	}
 	ended, cancel := context.WithCancel(ctx)

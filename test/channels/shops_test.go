@@ -4,6 +4,7 @@ package channels
 // script there, by what the platform offers for it.
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -49,9 +50,13 @@ type clock struct {
 	t  time.Time
 }
 
+// now is what was set last; a clock that was never set is the machine's.
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.t.IsZero() {
+		return time.Now()
+	}
 	return c.t
 }
 
@@ -120,6 +125,10 @@ type shop struct {
 	drain func(context.Context) error
 	ids   map[int]string // orders by number of the sale
 	asked []string       // paths of the calls that came
+	// numbers of the orders, where they are many.
+	numbers map[string]int
+	// listing and stock are what is written and read where only one is.
+	listing, stock string
 }
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -134,38 +143,82 @@ const (
 	secret   = "env:CROSSDOCK_CHANNELS_SECRET"
 )
 
-// opened makes a shop on a platform.
+// opened makes a shop on a platform, without limits.
 func opened(t testing.TB, platform, currency string, c *clock, modules ...connectors.Module) *shop {
 	t.Helper()
+	return open(t, platform, currency, setup{clock: c, modules: modules, limiter: free{}})
+}
+
+// setup is what shops differ in from test to test.
+type setup struct {
+	clock   *clock
+	modules connectors.Modules
+	limiter connectors.Limiter
+	// limits: the platform counts calls, where it publishes how.
+	limits bool
+	// name of the account, if it is not that of platform and currency.
+	name string
+	// of is a shop that is there already: only a connector is opened on it.
+	of *shop
+	// day: the platform sends what it sends through mail, subscriptions are the keeper's, and
+	// deliveries are tried again, and given up, as the platform does.
+	day  bool
+	mail http.RoundTripper
+	seed uint64
+	// retries multiplies the pauses between deliveries.
+	retries float64
+}
+
+// hooked is where a shop's webhooks go.
+func hooked(platform, account string) string {
+	return address1 + "/webhooks/" + platform + "/" + account
+}
+
+// open makes a shop on a platform.
+func open(t testing.TB, platform, currency string, with setup) *shop {
+	t.Helper()
+	c := with.clock
 	t.Setenv("CROSSDOCK_CHANNELS_SECRET", "simulated-secret-of-this-test")
 	const own = "simulated-secret-of-this-test"
-	s := &shop{platform: platform, account: platform + "-" + currency, currency: currency, ids: map[int]string{}}
+	s := &shop{platform: platform, account: cmp.Or(with.name, platform+"-"+currency), currency: currency, ids: map[int]string{}}
 	deps := connectors.Deps{
-		Account: s.account, Modules: modules, Log: slog.New(slog.DiscardHandler), Now: c.now, Tokens: &memory{held: map[string][]byte{}}, Limiter: free{},
+		Account: s.account, Modules: with.modules, Log: slog.New(slog.DiscardHandler), Now: c.now, Tokens: &memory{held: map[string][]byte{}}, Limiter: with.limiter,
+	}
+	points := 1e9
+	if with.limits {
+		points = 0 // as published
+	}
+	mail := s.postbox(c)
+	if with.day {
+		mail = &http.Client{Transport: with.mail}
 	}
 	var err error
 	switch platform {
 	case "shopify":
-		sim := shopifysim.New(shopifysim.Config{Currency: currency, ClientSecret: own, Now: c.now, Archive: true, MaximumAvailable: 1e9, RestoreRate: 1e9, HTTP: s.postbox(c)})
+		sim := shopifysim.New(shopifysim.Config{Currency: currency, ClientSecret: own, Now: c.now, Archive: true, MaximumAvailable: points, RestoreRate: points, HTTP: mail, Seed: with.seed, RetryScale: with.retries})
 		s.player, s.drain = &shopifyPlayer{sim, c, map[string]int64{}}, sim.Drain
 		t.Cleanup(sim.Close)
-		sim.Subscribe(address1+"/hook", "orders/create", "orders/updated", "orders/cancelled", "orders/paid")
+		if !with.day {
+			sim.Subscribe(address1+"/hook", "orders/create", "orders/updated", "orders/cancelled", "orders/paid")
+		}
 		cfg := shopify.DefaultConfig()
 		cfg.Shop, cfg.TestBaseURL, cfg.ClientID, cfg.ClientSecret, cfg.Currency = sim.Config().Shop, address1, sim.Config().ClientID, secret, currency
 		deps.HTTP = &http.Client{Transport: direct{s}}
 		s.conn, err = shopify.New(cfg, schemas.Test, deps)
 	case "woocommerce":
-		sim := woosim.New(woosim.Config{Currency: currency, ConsumerKey: own, ConsumerSecret: own, WebhookSecret: own, Now: c.now, HTTP: s.postbox(c), KeepWebhooks: true})
+		sim := woosim.New(woosim.Config{Currency: currency, ConsumerKey: own, ConsumerSecret: own, WebhookSecret: own, Now: c.now, HTTP: mail, Seed: with.seed, KeepWebhooks: !with.day})
 		s.player, s.drain = &wooPlayer{sim, c, map[string]int64{}}, sim.Drain
 		t.Cleanup(sim.Close)
-		sim.Subscribe(address1+"/hook", "order.created", "order.updated")
+		if !with.day {
+			sim.Subscribe(address1+"/hook", "order.created", "order.updated")
+		}
 		cfg := woocommerce.DefaultConfig()
 		cfg.Shop, cfg.TestBaseURL, cfg.Currency = "https://shop.example.com", address1, currency
 		cfg.ConsumerKey, cfg.ConsumerSecret, cfg.WebhookSecret = secret, secret, secret
 		deps.HTTP = &http.Client{Transport: direct{s}}
 		s.conn, err = woocommerce.New(cfg, schemas.Test, deps)
 	case "magento":
-		sim := magentosim.New(magentosim.Config{Currency: currency, ConsumerKey: own, ConsumerSecret: own, AccessToken: own, AccessTokenSecret: own, Now: c.now})
+		sim := magentosim.New(magentosim.Config{Currency: currency, ConsumerKey: own, ConsumerSecret: own, AccessToken: own, AccessTokenSecret: own, Now: c.now, Seed: with.seed})
 		s.player = &magentoPlayer{sim, c, map[string]int64{}}
 		cfg := magento.DefaultConfig()
 		cfg.BaseURL, cfg.TestBaseURL, cfg.Currency = "https://shop.example.com", address1, currency
@@ -177,26 +230,36 @@ func opened(t testing.TB, platform, currency string, c *clock, modules ...connec
 			"EUR": {"A1PA6795UKMFR9", amazon.RegionEurope}, "GBP": {"A1F83G8C2ARO7P", amazon.RegionEurope},
 			"USD": {"ATVPDKIKX0DER", amazon.RegionNorthAmerica}, "JPY": {"A1VC38T7YXB528", amazon.RegionFarEast},
 		}[currency]
-		sim := amazonsim.New(amazonsim.Config{Currency: currency, Marketplace: market[0], ClientSecret: own, RefreshToken: own, Now: c.now})
+		sim := amazonsim.New(amazonsim.Config{Currency: currency, Marketplace: market[0], ClientSecret: own, RefreshToken: own, Now: c.now, Limits: with.limits, Seed: with.seed, QueueSecret: own})
 		s.player = &amazonPlayer{sim, c}
 		cfg := amazon.DefaultConfig()
 		cfg.SellerID, cfg.Region, cfg.Marketplaces, cfg.TestBaseURL = sim.Config().SellerID, market[1], []string{market[0]}, address1
 		cfg.ClientID, cfg.ClientSecret, cfg.RefreshToken, cfg.ReportEvery = sim.Config().ClientID, secret, secret, 0
+		if with.day {
+			cfg.QueueURL, cfg.QueueAccessKeyID, cfg.QueueSecretKey = address1+sim.QueuePath(), sim.Config().QueueKeyID, secret
+		}
 		deps.HTTP = &http.Client{Transport: direct{s}}
 		s.conn, err = amazon.New(cfg, schemas.Test, deps)
 	case "ebay":
 		market := map[string]string{"EUR": "EBAY_DE", "GBP": "EBAY_GB", "USD": "EBAY_US"}[currency]
-		sim := ebaysim.New(ebaysim.Config{Currency: currency, Marketplace: market, ClientSecret: own, RefreshToken: own, Now: c.now})
+		sim := ebaysim.New(ebaysim.Config{Currency: currency, Marketplace: market, ClientSecret: own, RefreshToken: own, Now: c.now, HTTP: mail, Seed: with.seed, RetryScale: with.retries})
 		s.player = &ebayPlayer{sim, c}
 		t.Cleanup(sim.Close)
 		cfg := ebay.DefaultConfig()
 		cfg.Marketplace, cfg.TestBaseURL = market, address1
 		cfg.ClientID, cfg.ClientSecret, cfg.RefreshToken = sim.Config().ClientID, secret, secret
+		if with.day {
+			t.Setenv("CROSSDOCK_CHANNELS_TOKEN", "a-verification-token-of-this-test-000")
+			cfg.Endpoint, cfg.VerificationToken, cfg.AlertEmail = hooked(platform, s.account), "env:CROSSDOCK_CHANNELS_TOKEN", "alerts@example.com"
+		}
 		deps.HTTP = &http.Client{Transport: direct{s}}
 		s.conn, err = ebay.New(cfg, schemas.Test, deps)
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if with.of != nil {
+		s.player, s.drain = with.of.player, with.of.drain
 	}
 	return s
 }

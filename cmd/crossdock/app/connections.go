@@ -20,7 +20,6 @@ import (
 	xredis "github.com/helloword/crossdock/internal/redis"
 	"github.com/helloword/crossdock/internal/tokens"
 	"github.com/helloword/crossdock/schemas"
-	"github.com/helloword/crossdock/sinks/push"
 )
 
 // connection is one opened account.
@@ -39,8 +38,7 @@ func (a *App) openConnections() error {
 	bucket := xredis.NewBucket(a.Redis, a.Scope.Key(""))
 	for _, name := range a.Config.Names() {
 		cfg := a.Config.Connections[name]
-		other, named := quotas(cfg.Connector)
-		limiter, err := push.NewLimiter(bucket, name, other, named, a.Log)
+		limiter, err := Limiter(bucket, cfg.Connector, name, a.Log)
 		if err != nil {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}

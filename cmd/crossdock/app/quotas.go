@@ -1,12 +1,21 @@
 package app
 
 import (
+	"log/slog"
+
 	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/woocommerce"
 	xredis "github.com/helloword/crossdock/internal/redis"
+	"github.com/helloword/crossdock/sinks/push"
 )
+
+// Limiter is what an account's connector spends its platform's quota by.
+func Limiter(bucket *xredis.Bucket, connector, account string, log *slog.Logger) (*push.Limiter, error) {
+	other, named := quotas(connector)
+	return push.NewLimiter(bucket, account, other, named, log)
+}
 
 // quota that is assumed of a platform before its first answer: Shopify's smallest bucket.
 // https://shopify.dev/docs/api/usage/limits

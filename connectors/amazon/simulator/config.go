@@ -102,7 +102,8 @@ type Stats struct {
 	// PushesAccepted and PushesRefused count submissions of quantities; PushesChanged those
 	// that changed one.
 	PushesAccepted, PushesRefused, PushesChanged int64
-	// Calls to the API by operation, and Throttled among all; Refreshes of tokens.
-	Calls                map[string]int64
+	// Calls to the API by operation, and of them those Refused with 429; Throttled is all of
+	// these, Refreshes those of tokens.
+	Calls, Refused       map[string]int64
 	Throttled, Refreshes int64
 }

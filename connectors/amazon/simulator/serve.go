@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/helloword/crossdock/connectors/mailroom"
 )
 
 // maxRequest bounds a request's body.
@@ -18,7 +20,8 @@ type reply struct {
 	code int
 	body any
 	// op, when there is one, tells its rate.
-	op string
+	op   string
+	rate float64
 }
 
 func refusal(code int, name, message string) reply {
@@ -133,12 +136,6 @@ func (s *Simulator) Withdraw() {
 	s.cfg.RefreshToken = "Atzr|" + s.uuid()
 }
 
-// bucket is the quota of one operation.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
 // limits is rate and burst of each operation, as Amazon publishes them.
 func limits(op string) (rate, burst float64) {
 	switch op {
@@ -146,8 +143,10 @@ func limits(op string) (rate, burst float64) {
 		return 0.0056, 20
 	case "getOrder":
 		return 0.5, 30
-	case "confirmShipment", "getInventorySummaries":
+	case "confirmShipment":
 		return 2, 10
+	case "getInventorySummaries":
+		return 2, 2
 	case "getReport":
 		return 2, 15
 	case "createReport", "getReportDocument":
@@ -168,22 +167,28 @@ func (s *Simulator) take(op string) bool {
 	if !s.cfg.Limits {
 		return true
 	}
-	rate, burst := limits(op)
-	now := s.cfg.Now()
-	b := s.buckets[op]
-	if b == nil {
-		b = &bucket{tokens: burst, at: now}
-		s.buckets[op] = b
+	ok, _ := s.bucket(op).Pass(s.cfg.Now())
+	return ok
+}
+
+// bucket is the quota of one operation. Callers hold mu.
+func (s *Simulator) bucket(op string) *mailroom.Turnstile {
+	if s.buckets[op] == nil {
+		rate, burst := limits(op)
+		s.buckets[op] = &mailroom.Turnstile{Rate: rate * s.share, Burst: burst * s.share}
 	}
-	if now.After(b.at) {
-		b.tokens = min(burst, b.tokens+now.Sub(b.at).Seconds()*rate)
-		b.at = now
+	return s.buckets[op]
+}
+
+// ScaleLimits changes all quotas from now on, rate and burst, to a share of the published ones.
+func (s *Simulator) ScaleLimits(share float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.share = share
+	for op, b := range s.buckets {
+		rate, burst := limits(op)
+		b.Limit(s.cfg.Now(), rate*share, burst*share)
 	}
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
 }
 
 // route is one operation of the API.
@@ -202,8 +207,7 @@ func (s *Simulator) serveAPI(rw http.ResponseWriter, r *http.Request, body []byt
 		return
 	}
 	if answer.op != "" {
-		rate, _ := limits(answer.op)
-		rw.Header().Set("X-Amzn-Ratelimit-Limit", strconv.FormatFloat(rate, 'f', -1, 64))
+		rw.Header().Set("X-Amzn-Ratelimit-Limit", strconv.FormatFloat(answer.rate, 'f', -1, 64))
 	}
 	rw.Header().Set("X-Amzn-Requestid", r.Header.Get("X-Amz-Date"))
 	write(rw, answer.code, answer.body)
@@ -229,6 +233,7 @@ func (s *Simulator) api(r *http.Request, body []byte) (answer reply, html bool) 
 	}
 	if !s.take(at.op) {
 		s.stats.Throttled++
+		s.stats.Refused[at.op]++
 		return refusal(http.StatusTooManyRequests, "QuotaExceeded", "You exceeded your quota for the requested resource."), false
 	}
 	if s.hit(s.faults.FailBefore) {
@@ -241,7 +246,8 @@ func (s *Simulator) api(r *http.Request, body []byte) (answer reply, html bool) 
 	if at.writes && answer.code < 300 && s.hit(s.faults.FailAfter) {
 		return refusal(http.StatusInternalServerError, "InternalFailure", "We encountered an internal error. Please try again."), false
 	}
-	answer.op = at.op
+	rate, _ := limits(at.op)
+	answer.op, answer.rate = at.op, rate*s.share
 	return answer, false
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/helloword/crossdock/connectors/mailroom"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -32,7 +33,8 @@ type Simulator struct {
 	inStock  []*listing
 	reports  map[string]*report
 	access   map[string]grant
-	buckets  map[string]*bucket
+	buckets  map[string]*mailroom.Turnstile
+	share    float64 // of the published quotas
 	writes   []StockWrite
 	dests    []destination
 	subs     map[string]subscription
@@ -68,9 +70,9 @@ func New(cfg Config) *Simulator {
 	s := &Simulator{
 		cfg: cfg, exponent: exponent, faults: cfg.Faults, rng: rand.New(rand.NewPCG(cfg.Seed, 0xa3a2)),
 		orders: map[string]*order{}, listings: map[string]*listing{}, reports: map[string]*report{},
-		access: map[string]grant{}, buckets: map[string]*bucket{}, subs: map[string]subscription{},
+		access: map[string]grant{}, buckets: map[string]*mailroom.Turnstile{}, share: 1, subs: map[string]subscription{},
 	}
-	s.stats.Calls = map[string]int64{}
+	s.stats.Calls, s.stats.Refused = map[string]int64{}, map[string]int64{}
 	s.queue.arrived = make(chan struct{})
 	return s
 }
@@ -97,7 +99,7 @@ func (s *Simulator) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
-	st.Calls = maps.Clone(st.Calls)
+	st.Calls, st.Refused = maps.Clone(st.Calls), maps.Clone(st.Refused)
 	return st
 }
 

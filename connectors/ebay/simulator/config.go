@@ -139,6 +139,8 @@ type Stats struct {
 	// PushesAccepted counts stock writes that changed what is shown, PushesRepeated those
 	// that found it so, PushesRefused those that were refused.
 	PushesAccepted, PushesRepeated, PushesRefused int64
+	// Made is the calls that quotas were spent on, by API, Refused those that found none.
+	Made, Refused map[string]int64
 	// Calls of the APIs, Throttled among them; Refreshes of tokens; Challenges sent.
 	Calls, Throttled, Refreshes, Challenges int64
 	// FailedAfter counts writes that were carried out and answered 500.

@@ -168,9 +168,11 @@ func (s *Simulator) admit(r *http.Request, name, scope string, user bool) (reply
 	s.midnight()
 	if s.spent[name] >= s.quota(name) || s.hit(s.faults.Throttle) {
 		s.stats.Throttled++
+		s.stats.Refused[name]++
 		return problem(http.StatusTooManyRequests, 2001, "REQUEST", "Too many requests. The request limit has been reached for the resource."), true
 	}
 	s.spent[name]++
+	s.stats.Made[name]++
 	return reply{}, false
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"iter"
+	"maps"
 	mathrand "math/rand/v2"
 	"net/http"
 	"sync"
@@ -84,6 +85,7 @@ func New(cfg Config) *Simulator {
 		rng:    mathrand.New(mathrand.NewPCG(cfg.Seed, 0xeba1)),
 		nextID: 1_000_000, orders: map[string]*order{}, bySKU: map[string]*item{}, tokens: map[string]grant{}, spent: map[string]int64{},
 	}
+	s.stats.Made, s.stats.Refused = map[string]int64{}, map[string]int64{}
 	s.mail = mailroom.New(s.cfg.Workers, s.cfg.Queue, s.attempt)
 	s.mux = s.routes()
 	return s
@@ -99,11 +101,26 @@ func (s *Simulator) SetFaults(f Faults) {
 	s.faults = f
 }
 
+// SetQuota changes how many calls of an API a day takes, from now on.
+func (s *Simulator) SetQuota(api string, calls int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	quota := map[string]int64{api: calls}
+	for name, n := range s.cfg.Quota {
+		if name != api {
+			quota[name] = n
+		}
+	}
+	s.cfg.Quota = quota
+}
+
 // Stats returns the counts so far.
 func (s *Simulator) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stats
+	st := s.stats
+	st.Made, st.Refused = maps.Clone(st.Made), maps.Clone(st.Refused)
+	return st
 }
 
 // Writes is the ledger: every stock write that was carried out, in its order.

@@ -32,6 +32,9 @@ type Config struct {
 	OldPaging bool
 	// InputLimits: pages of more than 300 are refused.
 	InputLimits bool
+	// PerSecond and Burst are the calls that the firewall in front of the shop lets through;
+	// PerSecond 0 = all.
+	PerSecond, Burst float64
 	// Now is the shop's clock, default time.Now.
 	Now func() time.Time
 	// Seed of everything that is random.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -89,9 +90,13 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<!doctype html><title>Service Temporarily Unavailable</title>")
 		return
 	}
+	open, wait := s.door.Pass(s.cfg.Now())
 	if s.hit(s.faults.Throttle) {
+		open, wait = false, time.Second
+	}
+	if !open {
 		s.stats.Throttled++
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 		s.send(w, reply{http.StatusTooManyRequests, object{"message": "Too Many Requests"}})
 		return
 	}

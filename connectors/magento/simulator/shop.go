@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/helloword/crossdock/connectors/mailroom"
 	"github.com/helloword/crossdock/schemas/money"
 )
 
@@ -35,6 +36,7 @@ type Simulator struct {
 	tokens   map[string]int64 // by text, until when
 	nonces   map[string]bool
 	ledger   []StockWrite
+	door     mailroom.Turnstile
 }
 
 type product struct {
@@ -74,6 +76,7 @@ func New(cfg Config) *Simulator {
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x3a6e)),
 		nextID: map[string]int64{}, byID: map[int64]*product{}, bySKU: map[string]*product{}, sources: map[string]*sourceItem{},
 		orderBy: map[int64]*order{}, reserved: map[string]int64{}, tokens: map[string]int64{}, nonces: map[string]bool{},
+		door: mailroom.Turnstile{Rate: cfg.PerSecond, Burst: cfg.Burst},
 	}
 }
 
@@ -88,6 +91,13 @@ func (s *Simulator) SetFaults(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = f
+}
+
+// SetLimit changes how many calls the firewall lets through from now on.
+func (s *Simulator) SetLimit(perSecond, burst float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.door.Limit(s.cfg.Now(), perSecond, burst)
 }
 
 // Stats returns the counts so far.

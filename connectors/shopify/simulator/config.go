@@ -162,6 +162,8 @@ type Stats struct {
 	Prices, Fulfilments, Cancellations, Refunds, RefundsRepeated int64
 	// Calls to GraphQL, Throttled among them; Refreshes of tokens, and Exchanges of codes.
 	Calls, Throttled, Refreshes, Exchanges int64
+	// Points of the cost bucket that calls took.
+	Points float64
 	// FailedAfter counts mutations that were carried out and answered 502.
 	FailedAfter int64
 }

@@ -211,6 +211,7 @@ func (s *Simulator) graphQL(r *http.Request, body []byte) (status int, answer []
 		return http.StatusOK, failure(x.code, x.err.Error(), s.bucket.report(s.cfg, requested, -1)), x.mail
 	}
 	s.bucket.available -= min(x.actual, requested)
+	s.stats.Points += min(x.actual, requested)
 	if p.mutation && s.hit(s.faults.FailAfter) {
 		s.stats.FailedAfter++
 		return http.StatusBadGateway, []byte(`<html>bad gateway</html>`), x.mail

@@ -100,13 +100,26 @@ func New(cfg Config) *Simulator {
 }
 
 // Config returns the settings with their defaults.
-func (s *Simulator) Config() Config { return s.cfg }
+func (s *Simulator) Config() Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg
+}
 
 // SetFaults changes what goes wrong from now on.
 func (s *Simulator) SetFaults(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = f
+}
+
+// SetBucket changes the cost bucket from now on: points at most, and restored each second.
+func (s *Simulator) SetBucket(maximum, restore float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bucket.refill(s.cfg)
+	s.cfg.MaximumAvailable, s.cfg.RestoreRate = maximum, restore
+	s.bucket.available = min(s.bucket.available, maximum)
 }
 
 // Stats returns the counts so far.

@@ -23,6 +23,8 @@ type Config struct {
 	NoStockManagement, NoVariationsList bool
 	// ManualRefunds: the payment gateway gives no money back by itself.
 	ManualRefunds bool
+	// PerSecond and Burst are the calls that the shop's host takes; PerSecond 0 = all.
+	PerSecond, Burst float64
 	// Now is the shop's clock, default time.Now.
 	Now func() time.Time
 	// Seed of everything that is random.

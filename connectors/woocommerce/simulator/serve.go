@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -61,13 +62,20 @@ func (s *Simulator) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(status)
 		_, _ = io.WriteString(rw, "<!DOCTYPE html><html><body>"+text+"</body></html>")
 	}
-	switch f := s.faults; {
+	f := s.faults
+	open, wait := true, time.Second
+	if !f.Outage {
+		if open, wait = s.door.Pass(s.cfg.Now()); s.hit(f.Throttle) {
+			open, wait = false, time.Second
+		}
+	}
+	switch {
 	case f.Outage || s.hit(f.FailBefore):
 		page(http.StatusServiceUnavailable, "Service unavailable")
 		return
-	case s.hit(f.Throttle):
+	case !open:
 		s.stats.Throttled++
-		h.Set("Retry-After", "1")
+		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
 		page(http.StatusTooManyRequests, "Too many requests")
 		return
 	case s.hit(f.HTML):

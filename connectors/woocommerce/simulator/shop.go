@@ -42,6 +42,7 @@ type Simulator struct {
 	nonces   map[string]int64
 	ledger   []Write
 	table    []route
+	door     mailroom.Turnstile
 
 	mail *mailroom.Room[*delivery]
 }
@@ -89,6 +90,7 @@ func New(cfg Config) *Simulator {
 	}
 	s.byUpdate.seqOf = func(o *order) uint64 { return o.seq }
 	s.table = s.routes()
+	s.door.Rate, s.door.Burst = cfg.PerSecond, cfg.Burst
 	s.mail = mailroom.New(s.cfg.Workers, s.cfg.Queue, s.attempt)
 	return s
 }
@@ -101,6 +103,13 @@ func (s *Simulator) SetFaults(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = f
+}
+
+// SetLimit changes how many calls the shop's host takes from now on.
+func (s *Simulator) SetLimit(perSecond, burst float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.door.Limit(s.cfg.Now(), perSecond, burst)
 }
 
 // Stats returns the counts so far.
