@@ -92,8 +92,11 @@ type moveInput struct {
 	key [24]byte
 }
 
-// emitMoves emits the moves of order: all of them, or those that differ from what old did.
-// The cause's version is the order's, which all moves of one state share.
+// emitMoves emits the moves of order: all of them, or those that differ from what old did. A SKU
+// that is heard of for the first time has its move even when that claims nothing, because the
+// order and all that was given back of it came together: the platform has counted the sale down
+// by itself, and may not have counted up what came back. The cause's version is the order's,
+// which all moves of one state share.
 func (r *Room) emitMoves(tx *stream.Tx, id string, old, order *event.Order, all bool) {
 	var buffer, oldBuffer [8]claim
 	claims := claimsOf(order, buffer[:])
@@ -102,7 +105,7 @@ func (r *Room) emitMoves(tx *stream.Tx, id string, old, order *event.Order, all 
 		if old != nil {
 			before = claimsOf(old, oldBuffer[:])
 		}
-		claims = slices.DeleteFunc(claims, func(c claim) bool { return claimedBy(before, c.sku) == c })
+		claims = slices.DeleteFunc(claims, func(c claim) bool { return slices.Contains(before, c) })
 	}
 	if len(claims) == 0 {
 		return
@@ -118,16 +121,6 @@ func (r *Room) emitMoves(tx *stream.Tx, id string, old, order *event.Order, all 
 		in.input.Input = &in.oneof
 		tx.Emit(stream.Output{Topic: schemas.StockIn, Key: append(in.key[:0], c.sku...), Value: &in.input})
 	}
-}
-
-// claimedBy returns what was claimed of a SKU; nothing, if it was not claimed.
-func claimedBy(before []claim, sku string) claim {
-	for i := range before {
-		if before[i].sku == sku {
-			return before[i]
-		}
-	}
-	return claim{sku: sku}
 }
 
 // emitValuables emits the amounts that are not in old, or differ: an order's total as it

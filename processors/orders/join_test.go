@@ -79,7 +79,7 @@ func TestCancellationReturnsStockOnce(t *testing.T) {
 			}
 			want := [][2]int64{{0, 3}, {0, 0}}
 			if name == "before its creation" {
-				want = nil // nothing was ever reserved
+				want = [][2]int64{{0, 0}} // nothing was ever reserved, and that is told once
 			}
 			if diff := cmp.Diff(want, moves); diff != "" {
 				t.Errorf("moves (-want +got):\n%s", diff)
@@ -256,5 +256,25 @@ func fill(m protoreflect.Message, depth int) {
 		} else {
 			m.Set(f, value())
 		}
+	}
+}
+
+// TestNothingClaimedIsToldOnce: an order that is first heard of together with the refund of all
+// of it claims nothing, and says so. The platform has counted the sale down by itself: whoever
+// decides what its listing shows has to hear of it. Told once, it is not told again.
+func TestNothingClaimedIsToldOnce(t *testing.T) {
+	_, m := newRoom(t)
+	whole := order(2000, func(o *event.Order) {
+		o.Refunds = []*event.Refund{refund("r1", "1", 3, event.Restock_RESTOCK_CANCEL)}
+	}, line("1", "L", 3, 0, resolution("MUG", 1, 1)))
+	feed(m, snapshot(whole))
+	if diff := cmp.Diff(map[string][2]int64{"MUG": {0, 0}}, figures(drain(t, m, 1))); diff != "" {
+		t.Errorf("moves (-want +got):\n%s", diff)
+	}
+	later := whole.CloneVT()
+	later.UpdatedMs, later.Name = 3000, "named"
+	feed(m, snapshot(later))
+	if got := figures(drain(t, m, 1)); len(got) > 0 {
+		t.Errorf("it is told again: %v", got)
 	}
 }

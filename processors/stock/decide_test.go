@@ -332,3 +332,27 @@ func TestOwnSaleIsAnsweredAlways(t *testing.T) {
 }
 
 func p(n int64) *int64 { return &n }
+
+// TestSoldAndGivenBackAtOnce: an order that nets nothing when it is first heard of changes no
+// level, but its account has counted the sale down: its own listings are decided anew, once, and
+// nobody else's.
+func TestSoldAndGivenBackAtOnce(t *testing.T) {
+	room, m := newRoom(t)
+	other := link("S", "M", 1, 2, nil)
+	other.GetLink().Account = "elsewhere"
+	feed(m, count("S", "a", 5), link("S", "L", 1, 1, nil), other)
+	drain(t, m, 3)
+	before := levelOf(room, m, "S")
+
+	feed(m, move("S", "order/shop/1", 1, 0, 0))
+	if diff := cmp.Diff(map[string]int64{"L": 5}, quantities(drain(t, m, 1))); diff != "" {
+		t.Errorf("shown (-want +got):\n%s", diff)
+	}
+	if l := levelOf(room, m, "S"); l.Available != 5 || !stream.VersionOf(before.Version).Before(stream.VersionOf(l.Version)) {
+		t.Errorf("got %v after %v", l, before)
+	}
+	feed(m, move("S", "order/shop/1", 2, 0, 0), move("S", "order/third/1", 1, 0, 0), move("T", "order/shop/1", 1, 0, 0))
+	if got := targets(drain(t, m, 3)); got != nil {
+		t.Errorf("decided %v without a reason", got)
+	}
+}

@@ -22,18 +22,31 @@ func (r *Room) move(tx *stream.Tx, m *heard) {
 	onHand, reserved := m.onHand-claim.GetOnHand(), m.reserved-claim.GetReserved()
 	old, _ := tx.Get(levelKey).(*event.StockLevel)
 	counts := m.counts && !old.GetCounted()
-	if onHand == 0 && reserved == 0 && !counts {
+	if onHand == 0 && reserved == 0 && !counts && (claim != nil || !sells(old, m.id)) {
 		return
 	}
 	e := new(movedEntry)
 	level := succeed(tx, &e.levelEntry, old, m.sku)
 	level.Counted = level.Counted || counts
 	level.Cause = m.id
-	w := e.changeWarehouse(m.warehouse)
-	w.Sum += onHand
-	w.OnHand = max(0, w.Sum)
-	w.Reserved += reserved
+	if onHand != 0 || reserved != 0 || counts {
+		w := e.changeWarehouse(m.warehouse)
+		w.Sum += onHand
+		w.OnHand = max(0, w.Sum)
+		w.Reserved += reserved
+	}
 	settle(tx, levelKey, old, level)
+}
+
+// sells: the order's own account has a listing of the SKU. An order that is new and claims
+// nothing changes no figure, but what that listing shows: the platform has counted the sale down
+// by itself, and need not have counted up what came back.
+func sells(level *event.StockLevel, cause string) bool {
+	account := orderAccount(cause)
+	if account == "" || !level.GetCounted() {
+		return false
+	}
+	return slices.ContainsFunc(level.Listings, func(l *event.LinkedListing) bool { return l.Account == account && !l.Unlinked })
 }
 
 // claimEntry is a claim with its version, allocated at once: the hot path.
