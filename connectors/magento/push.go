@@ -173,9 +173,9 @@ func (p *pusher) verify(ctx context.Context, open []wanted, before map[string]*s
 	err := p.quantities(ctx, skus, now, urgency)
 	if err == nil && reserved {
 		var units map[string]int64
-		units, err = p.client.reserved(ctx, urgency)
+		units, err = p.reserving(ctx, urgency)
 		for sku, s := range now {
-			s.reserved = units[sku]
+			s.reserved = units[before[sku].id]
 		}
 	}
 	for _, w := range open {

@@ -60,6 +60,38 @@ func around(path string, before, after func(n int)) func(http.Handler) http.Hand
 	}
 }
 
+// A write looks up the products that it is about, and not everything that open orders reserve:
+// a shop with many open orders is not asked for its catalogue each time.
+func TestAWriteLooksUpItsOwnProducts(t *testing.T) {
+	asked := 0
+	s := openOn(t, simulator.Config{}, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/V1/products") {
+				asked++
+			}
+			h.ServeHTTP(w, r)
+		})
+	}, nil)
+	heart := stocked(s)[0].Variants[0]
+	order := simulator.OrderSpec{Paid: true, Lines: []simulator.LineSpec{{Variant: heart, Quantity: 3}}}
+	for i := range 2 * maxList {
+		v := s.AddProduct(simulator.ProductSpec{Title: "Other", Variants: []simulator.VariantSpec{{SKU: fmt.Sprint("OTHER-", i), Price: "1", Tracked: true, Available: 9}}}).Variants[0]
+		order.Lines = append(order.Lines, simulator.LineSpec{Variant: v, Quantity: 1})
+	}
+	if _, err := s.PlaceOrder(order); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"ACCEPTED"}, s.push(t, connectors.StockWrite{StockID: "85123A", Quantity: 7})); diff != "" {
+		t.Error(diff)
+	}
+	if got := s.OnHand("85123A"); got != 10 {
+		t.Errorf("%d in the source, want 7 and the 3 that are reserved", got)
+	}
+	if asked != 1 {
+		t.Errorf("products were asked for %d times, want once", asked)
+	}
+}
+
 // The source is written as what shall be sold plus what open orders reserve; what is sold
 // from then on goes down with each order, and a shipment changes nothing of it.
 func TestTheSourceAllowsForOpenOrders(t *testing.T) {

@@ -3,6 +3,8 @@ package magento
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,15 +30,14 @@ const openFields = "items[entity_id,items[item_id,parent_item_id,product_id,prod
 // maxList bounds the values of one condition: the address of a call may have 8 kB.
 const maxList = 50
 
-// reserved counts the units that open orders reserve, by SKU of the product. A unit that was
+// reserving counts the units that open orders reserve, by id of the product. A unit that was
 // refunded reserves nothing, whether it had left or not: the lower count never oversells.
-func (c *client) reserved(ctx context.Context, p connectors.Priority) (map[string]int64, error) {
+func (c *client) reserving(ctx context.Context, p connectors.Priority) (map[string]int64, error) {
 	orders, err := c.all(ctx, "/V1/orders", condition{"state", "in", openStates}, openFields, p)
 	if err != nil {
 		return nil, fmt.Errorf("reading open orders: %w", err)
 	}
 	units := map[string]int64{}
-	var ids []string
 	for _, order := range orders {
 		items, err := itemsOf(order)
 		if err != nil {
@@ -44,16 +45,22 @@ func (c *client) reserved(ctx context.Context, p connectors.Priority) (map[strin
 		}
 		for _, l := range goodsOf(items) {
 			open := l.ordered - l.cancelled - l.shipped - l.refunded
-			if open <= 0 || !l.stocked {
-				continue
+			if open > 0 && l.stocked {
+				units[l.product] += open
 			}
-			if units[l.product] == 0 {
-				ids = append(ids, l.product)
-			}
-			units[l.product] += open
 		}
 	}
-	// An order line's own SKU may carry the SKUs of options behind the product's.
+	return units, nil
+}
+
+// reserved counts them by SKU. An order line's own SKU may carry the SKUs of options behind the
+// product's, so that all products are looked up: whoever knows the products counts by their ids.
+func (c *client) reserved(ctx context.Context, p connectors.Priority) (map[string]int64, error) {
+	units, err := c.reserving(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	ids := slices.Sorted(maps.Keys(units))
 	bySKU := make(map[string]int64, len(ids))
 	for len(ids) > 0 {
 		n := min(len(ids), maxList)
@@ -242,12 +249,14 @@ func (c *client) look(ctx context.Context, skus []string, p connectors.Priority)
 	if err := c.quantities(ctx, skus, found, p); err != nil {
 		return nil, err
 	}
-	reserved, err := c.reserved(ctx, p)
+	units, err := c.reserving(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	for sku, s := range found {
-		s.reserved = reserved[sku]
+	for _, s := range found {
+		if s.known {
+			s.reserved = units[s.id]
+		}
 	}
 	return found, nil
 }
