@@ -66,7 +66,9 @@ type revisions struct {
 	count int
 }
 
-func (i *item) shown() int64 { return min(i.quantity, i.available) }
+// shown is never below nothing, as in the API's answers: two buyers who were faster than eBay owe
+// the account units, which is not told.
+func (i *item) shown() int64 { return max(0, min(i.quantity, i.available)) }
 
 // New makes an account without listings. It starts nothing: workers begin with the first
 // notification.

@@ -201,6 +201,23 @@ func TestStockIsTheLowerOne(t *testing.T) {
 	}
 }
 
+// TestOversoldShowsNothing: what the account owes to buyers who were faster than eBay is told
+// nowhere, neither by the API nor to whoever compares with it.
+func TestOversoldShowsNothing(t *testing.T) {
+	a := start(t, Config{})
+	a.list()
+	a.buy("R", 2)
+	a.buy("R", 4)
+	if got := a.Available("R"); got != 0 {
+		t.Errorf("shows %d, want 0", got)
+	}
+	for l := range a.Listings() {
+		if l.SKU == "R" && l.Available != 0 {
+			t.Errorf("is listed with %d, want 0", l.Available)
+		}
+	}
+}
+
 // TestRevisionsAreShared: variants of one listing use up the same revisions.
 func TestRevisionsAreShared(t *testing.T) {
 	a := start(t, Config{Revisions: 2})
