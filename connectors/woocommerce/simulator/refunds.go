@@ -75,6 +75,9 @@ func (s *Simulator) Refund(orderID int64, spec RefundSpec) (int64, error) {
 			r.shipping = minor
 			r.total += minor
 		}
+		if left := o.total() - o.refunded(); r.total > left {
+			return nil, fmt.Errorf("%d cannot be given back: %d are left of what was paid", r.total, left)
+		}
 		r.id = s.id()
 		id = r.id
 		return s.refund(o, r, restock), nil

@@ -474,3 +474,31 @@ func TestOrderTotals(t *testing.T) {
 		t.Errorf("%d orders", n)
 	}
 }
+
+// TestRefundsEndAtWhatWasPaid: the shop gives back what is left of what was paid, and no more.
+func TestRefundsEndAtWhatWasPaid(t *testing.T) {
+	s := open(t, Config{})
+	p := mug(s)
+	id, err := s.PlaceOrder(OrderSpec{Paid: true, Lines: []LineSpec{{Variant: p.Variants[0], Price: "5.00", Quantity: 4}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _ := s.Order(id)
+	give := func(units int64, amount string) error {
+		_, err := s.Refund(id, RefundSpec{Lines: []RefundLineSpec{{Line: o.Lines[0].ID, Quantity: units, Restock: "cancel", Amount: amount}}})
+		return err
+	}
+	if err := give(1, "12.00"); err != nil {
+		t.Fatal(err)
+	}
+	if err := give(1, "8.01"); err == nil {
+		t.Error("more was given back than was paid")
+	}
+	if err := give(1, "8.00"); err != nil {
+		t.Error(err)
+	}
+	o, _ = s.Order(id)
+	if len(o.Refunds) != 2 || o.Lines[0].Refunded != 2 || o.Status != "refunded" {
+		t.Errorf("%+v", o)
+	}
+}
