@@ -205,6 +205,9 @@ type Facts struct {
 	Observations []*event.InventoryObservation
 	Adjustments  []*event.Adjustment
 	Returns      []*event.UnmatchedReturn
+	// Returned is what somebody else than its platform says of an order: Account names the
+	// connection that sold it, OrderId the platform's order.
+	Returned []*event.Refund
 	Rates        []*event.RateDay
 }
 

@@ -133,6 +133,9 @@ func messages(f connectors.Facts) (all []proto.Message, names []string) {
 	for _, m := range f.Returns {
 		add("unmatched_return", m)
 	}
+	for _, m := range f.Returned {
+		add("returned", m)
+	}
 	for _, m := range f.Rates {
 		add("rates", m)
 	}

@@ -1,10 +1,11 @@
 // Package warehouse is the seller's own warehouse or back office: it tells us by signed
-// webhooks what happened to stock that no order explains. The wire format is our own and
-// stands in README.md.
+// webhooks what happened to stock that no order explains, and what came back of orders whose
+// platforms do not tell of it. The wire format is our own and stands in README.md.
 //
-// In: one JSON entry, or a list of them: openings, receipts, write-offs, corrections and
-// returns that match no order. Out: event.Adjustment and event.UnmatchedReturn. It keeps
-// nothing; an entry that is sent again has the same id and is recognised by it.
+// In: one JSON entry, or a list of them: openings, receipts, write-offs, corrections, returns of
+// an order and returns that match none. Out: event.Adjustment, event.Refund for the order of
+// another connection, and event.UnmatchedReturn. It keeps nothing; an entry that is sent again has
+// the same id and is recognised by it.
 package warehouse
 
 import (

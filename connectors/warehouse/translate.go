@@ -18,8 +18,12 @@ const (
 	maxNote = 1000
 )
 
-// kindReturn is the kind that is no adjustment.
-const kindReturn = "unmatched_return"
+// Kinds that are no mere adjustments: a return that no order explains, and one of an order whose
+// platform does not tell of it, or not of all of it.
+const (
+	kindReturn = "unmatched_return"
+	kindBack   = "return"
+)
 
 // moveKind of the kinds that are adjustments.
 func moveKind(kind string) (event.MoveKind, bool) {
@@ -37,12 +41,13 @@ func moveKind(kind string) (event.MoveKind, bool) {
 	}
 }
 
-// translator turns one entry into one fact.
+// translator turns one entry into one fact; a return is goods on a shelf and a word to its order.
 type translator struct{}
 
 // fields are all that an entry may hold, of whatever kind.
 type fields struct {
 	id, reference, sku, warehouse, note, buyer, reason string
+	account, order                                     string
 	quantity                                           int64
 	occurred                                           time.Time
 	amount                                             *event.Money
@@ -70,11 +75,24 @@ func (translator) Translate(r *connectors.Record) (connectors.Facts, error) {
 			Amount: f.amount, BuyerId: f.buyer, Reason: f.reason, OccurredMs: f.occurred.UnixMilli(),
 		}}}, nil
 	}
-	move, _ := moveKind(kind)
-	return connectors.Facts{Adjustments: []*event.Adjustment{{
-		Account: r.Account, Id: f.id, Reference: f.reference, Sku: f.sku, Warehouse: f.warehouse,
-		Kind: move, Quantity: f.quantity, OccurredMs: f.occurred.UnixMilli(), Note: f.note,
-	}}}, nil
+	move, ok := moveKind(kind)
+	if !ok {
+		move = event.MoveKind_MOVE_KIND_RETURN
+	}
+	var facts connectors.Facts
+	if f.sku != "" {
+		facts.Adjustments = []*event.Adjustment{{
+			Account: r.Account, Id: f.id, Reference: f.reference, Sku: f.sku, Warehouse: f.warehouse,
+			Kind: move, Quantity: f.quantity, OccurredMs: f.occurred.UnixMilli(), Note: f.note,
+		}}
+	}
+	if kind == kindBack {
+		// It moves no stock of the order's: the goods are counted where they lie.
+		facts.Returned = []*event.Refund{{
+			Account: f.account, OrderId: f.order, Id: r.Account + "/" + f.id, CreatedMs: f.occurred.UnixMilli(), Total: f.amount, Note: f.reference,
+		}}
+	}
+	return facts, nil
 }
 
 // kindOf is looked at before everything else: the members of a kind that we do not know say
@@ -88,8 +106,8 @@ func kindOf(parts []member) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if _, ok := moveKind(kind); !ok && kind != kindReturn {
-			return "", fmt.Errorf("$.kind: %q is not known: send opening, receipt, write_off, correction or %s: %w", clip(kind), kindReturn, connectors.ErrUnsupported)
+		if _, ok := moveKind(kind); !ok && kind != kindReturn && kind != kindBack {
+			return "", fmt.Errorf("$.kind: %q is not known: send opening, receipt, write_off, correction, %s or %s: %w", clip(kind), kindBack, kindReturn, connectors.ErrUnsupported)
 		}
 		return kind, nil
 	}
@@ -100,11 +118,14 @@ func kindOf(parts []member) (string, error) {
 // or means something that would be lost without a word.
 func read(parts []member, kind string) (fields, error) {
 	var f fields
-	required := map[string]bool{"id": true, "sku": true, "quantity": true, "occurred_at": true}
-	if kind == kindReturn {
-		required["amount"], required["reason"] = true, true
-	} else {
-		required["warehouse"] = true
+	required := map[string]bool{"id": true, "occurred_at": true}
+	switch kind {
+	case kindReturn:
+		required["sku"], required["quantity"], required["amount"], required["reason"] = true, true, true, true
+	case kindBack:
+		required["account"], required["order_id"] = true, true
+	default:
+		required["sku"], required["quantity"], required["warehouse"] = true, true, true
 	}
 	for _, m := range parts {
 		if m.name == "kind" {
@@ -115,12 +136,26 @@ func read(parts []member, kind string) (fields, error) {
 		}
 		delete(required, m.name)
 	}
-	for _, name := range []string{"id", "sku", "warehouse", "quantity", "amount", "reason", "occurred_at"} {
+	for _, name := range []string{"id", "account", "order_id", "sku", "warehouse", "quantity", "amount", "reason", "occurred_at"} {
 		if required[name] {
 			return fields{}, malformed("$."+name, "it is missing")
 		}
 	}
+	if kind == kindBack {
+		return f, f.back()
+	}
 	return f, nil
+}
+
+// back looks at what a return brings back: goods, money, or both.
+func (f *fields) back() error {
+	if goods := f.sku != ""; goods != (f.warehouse != "") || goods != (f.quantity != 0) {
+		return malformed("$", "goods that came back need sku, warehouse and quantity, all three of them")
+	}
+	if f.sku == "" && f.amount == nil {
+		return malformed("$", "nothing came back: give sku, warehouse and quantity of the goods, or the amount, or both")
+	}
+	return nil
 }
 
 func (f *fields) set(m member, kind string) (err error) {
@@ -139,13 +174,17 @@ func (f *fields) set(m member, kind string) (err error) {
 		f.quantity, err = quantity(m.value, path, kind)
 	case m.name == "warehouse" && !isReturn:
 		f.warehouse, err = text(m.value, path, maxWord, false)
+	case m.name == "account" && kind == kindBack:
+		f.account, err = text(m.value, path, maxWord, false)
+	case m.name == "order_id" && kind == kindBack:
+		f.order, err = text(m.value, path, maxWord, false)
 	case m.name == "note" && !isReturn:
 		f.note, err = text(m.value, path, maxNote, true)
 	case m.name == "buyer_id" && isReturn:
 		f.buyer, err = text(m.value, path, maxWord, true)
 	case m.name == "reason" && isReturn:
 		f.reason, err = text(m.value, path, maxNote, false)
-	case m.name == "amount" && isReturn:
+	case m.name == "amount" && (isReturn || kind == kindBack):
 		f.amount, err = amount(m.value, path)
 	default:
 		return malformed(path, "an entry of kind %s has no such member", kind)

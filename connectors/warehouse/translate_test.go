@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/helloword/crossdock/connectors"
@@ -78,6 +79,53 @@ func TestTranslateReturns(t *testing.T) {
 	}
 }
 
+// A return is goods on the shelf, and a word to the order of the connection that sold it; either
+// may be missing.
+func TestTranslateBack(t *testing.T) {
+	const head, goods, amount = `{"kind":"return","id":"C1/3","account":"market","order_id":"101-1","occurred_at":"2011-12-09T12:50:00Z"`,
+		`,"sku":"22556","warehouse":"main","quantity":12`, `,"amount":{"text":"19.80","currency":"GBP"}`
+	lying := &event.Adjustment{Account: "depot", Id: "C1/3", Sku: "22556", Warehouse: "main", Kind: event.MoveKind_MOVE_KIND_RETURN, Quantity: 12, OccurredMs: atMs}
+	told := func(minor int64, note string) *event.Refund {
+		r := &event.Refund{Account: "market", OrderId: "101-1", Id: "depot/C1/3", CreatedMs: atMs, Note: note}
+		if minor >= 0 {
+			r.Total = &event.Money{Minor: minor, Currency: "GBP"}
+		}
+		return r
+	}
+	named := proto.Clone(lying).(*event.Adjustment)
+	named.Reference, named.Note = "C1#3", "box torn"
+	for body, want := range map[string]connectors.Facts{
+		head + goods + amount + "}": {Adjustments: []*event.Adjustment{lying}, Returned: []*event.Refund{told(1980, "")}},
+		head + goods + "}":          {Adjustments: []*event.Adjustment{lying}, Returned: []*event.Refund{told(-1, "")}},
+		head + amount + "}":         {Returned: []*event.Refund{told(1980, "")}},
+		head + goods + `,"reference":"C1#3","note":"box torn"}`: {Adjustments: []*event.Adjustment{named}, Returned: []*event.Refund{told(-1, "C1#3")}},
+		head + strings.Replace(amount, "19.80", "0", 1) + "}":   {Returned: []*event.Refund{told(0, "")}},
+	} {
+		got, err := translate(body)
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("%s: %s", body, diff)
+		}
+	}
+	for body, place := range map[string]string{
+		head + "}":                      "$: nothing came back",
+		head + `,"sku":"22556"}`:        "$: goods that came back need",
+		head + `,"quantity":1}`:         "$: goods that came back need",
+		head + `,"warehouse":"m"}`:      "$: goods that came back need",
+		head + goods + `,"reason":"x"}`: "$.reason: an entry of kind return",
+		strings.Replace(head, `"account":"market",`, "", 1) + goods + "}": "$.account: it is missing",
+		strings.Replace(head, `"order_id":"101-1",`, "", 1) + goods + "}": "$.order_id: it is missing",
+		`{"kind":"receipt","account":"market",` + adjustment + "}":        "$.account: an entry of kind receipt",
+	} {
+		if got, err := translate(body); !errors.Is(err, connectors.ErrMalformed) || !strings.Contains(err.Error(), place) || len(got.Adjustments)+len(got.Returned) != 0 {
+			t.Errorf("%s: %v, want it malformed at %s", body, err, place)
+		}
+	}
+}
+
 // What is refused names its place, and whether the same bytes could ever be understood.
 func TestTranslateRefuses(t *testing.T) {
 	good := `{"kind":"receipt",` + adjustment + `}`
@@ -146,7 +194,8 @@ func TestTranslateRefuses(t *testing.T) {
 
 // Every truncation of a good entry is malformed, never half of a fact.
 func TestEveryTruncationIsMalformed(t *testing.T) {
-	for _, body := range []string{`{"kind":"receipt",` + adjustment + `}`, unmatched + "}"} {
+	for _, body := range []string{`{"kind":"receipt",` + adjustment + `}`, unmatched + "}",
+		`{"kind":"return","account":"a","order_id":"o",` + adjustment + `}`} {
 		for i := range body {
 			if _, err := translate(body[:i]); !errors.Is(err, connectors.ErrMalformed) {
 				t.Errorf("cut at %d: %v", i, err)
@@ -158,6 +207,7 @@ func TestEveryTruncationIsMalformed(t *testing.T) {
 func FuzzTranslate(f *testing.F) {
 	f.Add([]byte(`{"kind":"receipt",` + adjustment + `}`))
 	f.Add([]byte(unmatched + `}`))
+	f.Add([]byte(`{"kind":"return","account":"a","order_id":"o","amount":{"text":"1","currency":"GBP"},` + adjustment + `}`))
 	f.Add([]byte(`{"kind":"invoice"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := translate(string(body))
@@ -167,8 +217,8 @@ func FuzzTranslate(f *testing.F) {
 			}
 			return
 		}
-		if len(got.Adjustments)+len(got.Returns) != 1 {
-			t.Fatalf("%d facts", len(got.Adjustments)+len(got.Returns))
+		if n := len(got.Adjustments) + len(got.Returns); n != 1 && len(got.Returned) != 1 || n > 1 {
+			t.Fatalf("%d facts, %d returns", n, len(got.Returned))
 		}
 		again, err := translate(string(body))
 		if diff := cmp.Diff(got, again, protocmp.Transform()); err != nil || diff != "" {

@@ -18,7 +18,7 @@ const idSize = 16
 // filled in: it must not depend on the way a fact came.
 func (w *work) build(s Source, f *connectors.Facts, d *desk) error {
 	n := len(f.Orders) + len(f.Refunds) + len(f.Products) + len(f.Deleted) + len(f.Observations) +
-		2*len(f.Adjustments) + len(f.Returns) + len(f.Rates)
+		2*len(f.Adjustments) + len(f.Returns) + len(f.Returned) + len(f.Rates)
 	w.outs, w.ids, w.desk = w.out[:0], w.id[:0], d
 	if n > 1 {
 		w.outs, w.ids = make([]stream.Output, 0, n), make([]byte, 0, n*idSize)
@@ -30,15 +30,15 @@ func (w *work) build(s Source, f *connectors.Facts, d *desk) error {
 		}
 	}
 	for _, r := range f.Refunds {
-		if r.OrderId == "" || r.Id == "" {
-			return missing("a refund", "order id or id")
-		}
-		r.Connector, r.Account, r.Origin = s.Connector, s.Account, nil
-		in := &event.OrderInput{Input: &event.OrderInput_Refund{Refund: r}}
-		if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: w.desk.key(s.Account, r.OrderId)}, in); err != nil {
+		r.Connector, r.Account = s.Connector, s.Account
+		if err := w.refund(r); err != nil {
 			return err
 		}
-		in.EventId, r.Origin = w.lastID(), &w.origin
+	}
+	for _, r := range f.Returned { // of an order of another connection
+		if err := w.refund(r); err != nil {
+			return err
+		}
 	}
 	for _, p := range f.Products {
 		if p.Id == "" || p.UpdatedMs <= 0 {
@@ -139,6 +139,19 @@ func (w *work) order(s Source, o *event.Order) error {
 	}
 	in.input.EventId, o.Origin = w.lastID(), &w.origin
 	w.orders = append(w.orders, o)
+	return nil
+}
+
+func (w *work) refund(r *event.Refund) error {
+	if r.OrderId == "" || r.Id == "" {
+		return missing("a refund", "order id or id")
+	}
+	r.Origin = nil
+	in := &event.OrderInput{Input: &event.OrderInput_Refund{Refund: r}}
+	if err := w.emit(stream.Output{Topic: schemas.OrdersIn, Key: w.desk.key(r.Account, r.OrderId)}, in); err != nil {
+		return err
+	}
+	in.EventId, r.Origin = w.lastID(), &w.origin
 	return nil
 }
 

@@ -44,9 +44,11 @@ type Listings interface {
 
 // Room is the translate room.
 type Room struct {
-	sources  map[Source]source
-	subjects map[string]connectors.Subject
-	listings Listings
+	sources map[Source]source
+	// connectors of the accounts, whose names are unique.
+	connectors map[string]string
+	subjects   map[string]connectors.Subject
+	listings   Listings
 	// spare desks, so that none is made for each record.
 	spare sync.Pool
 }
@@ -66,8 +68,9 @@ func New(cfg Config, listings Listings) (*Room, error) {
 		return nil, errors.New("translate: no view of the catalog's listings")
 	}
 	r := &Room{
-		sources:  make(map[Source]source, len(cfg.Translators)),
-		listings: listings,
+		sources:    make(map[Source]source, len(cfg.Translators)),
+		connectors: make(map[string]string, len(cfg.Translators)),
+		listings:   listings,
 		subjects: map[string]connectors.Subject{
 			schemas.RawOrders.Name:    connectors.Orders,
 			schemas.RawProducts.Name:  connectors.Products,
@@ -78,6 +81,7 @@ func New(cfg Config, listings Listings) (*Room, error) {
 	}
 	for s, t := range cfg.Translators {
 		r.sources[s] = source{s, t}
+		r.connectors[s.Account] = s.Connector
 	}
 	return r, nil
 }
@@ -128,6 +132,12 @@ func (room *Room) Prepare(r *stream.Record) (stream.Input, error) {
 	d.record.Body = nil
 	if err != nil {
 		return stream.Input{}, fmt.Errorf("translating %s %s of %s/%s: %w", h.format, h.object, src.Connector, src.Account, err)
+	}
+	for _, r := range facts.Returned {
+		if r.Connector = room.connectors[r.Account]; r.Connector == "" {
+			return stream.Input{}, fmt.Errorf("%s %s of %s/%s is of an order of connection %q, which is not configured: add it and redrive: %w",
+				h.format, h.object, src.Connector, src.Account, r.Account, connectors.ErrUnsupported)
+		}
 	}
 	if err := w.build(src.Source, &facts, d); err != nil {
 		return stream.Input{}, fmt.Errorf("facts of %s %s of %s/%s: %w", h.format, h.object, src.Connector, src.Account, err)

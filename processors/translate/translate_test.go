@@ -194,6 +194,40 @@ func TestOtherFacts(t *testing.T) {
 	}
 }
 
+// TestReturned: what the warehouse says of an order goes to the order, under the connection that
+// sold it. One that nobody configured is refused, and can be redriven.
+func TestReturned(t *testing.T) {
+	room, err := New(Config{Translators: map[Source]connectors.Translator{{"shopify", "shop"}: speaks{}, {"amazon", "market"}: speaks{}}}, view{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sr, err := stream.NewRoom(room, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := stream.NewMemory(sr, schemas.RawStock)
+	fact := connectors.Facts{
+		Adjustments: []*event.Adjustment{{Id: "C1/1", Sku: "MUG", Kind: event.MoveKind_MOVE_KIND_RETURN, Quantity: 2}},
+		Returned:    []*event.Refund{{Account: "market", OrderId: "101", Id: "shop/C1/1", CreatedMs: 5}},
+	}
+	out := handle(t, m, raw(t, "webhook", fact))
+	if len(out) != 3 || string(out[0].Key) != "market/101" || out[0].Topic.Name != schemas.OrdersIn.Name {
+		t.Fatalf("outputs: %v", out)
+	}
+	if mv := out[1].Value.(*event.StockInput).GetMove(); mv.OnHand != 2 || mv.Reserved != 0 {
+		t.Errorf("move: %v", mv)
+	}
+	want := &event.Refund{Connector: "amazon", Account: "market", OrderId: "101", Id: "shop/C1/1", CreatedMs: 5, Origin: origin(event.Path_PATH_WEBHOOK, 0, schemas.RawStock)}
+	if diff := cmp.Diff(want, out[0].Value.(*event.OrderInput).GetRefund(), protocmp.Transform()); diff != "" {
+		t.Errorf("refund (-want +got):\n%s", diff)
+	}
+	fact.Returned[0].Account = "nobody"
+	refused := handle(t, m, raw(t, "webhook", fact))
+	if len(refused) != 1 || refused[0].Topic.Name != schemas.DeadLetters("translate").Name {
+		t.Errorf("of an unknown connection: %v", refused)
+	}
+}
+
 // TestAdjustmentsAreMoves: write-offs take away, whichever sign the warehouse gives them.
 func TestAdjustmentsAreMoves(t *testing.T) {
 	for _, c := range []struct {

@@ -30,6 +30,8 @@ const (
 	MoveKind_MOVE_KIND_WRITE_OFF   MoveKind = 3
 	MoveKind_MOVE_KIND_OPENING     MoveKind = 4
 	MoveKind_MOVE_KIND_CORRECTION  MoveKind = 5
+	// Goods of an order that came back, where the order's platform does not say so.
+	MoveKind_MOVE_KIND_RETURN MoveKind = 6
 )
 
 // Enum value maps for MoveKind.
@@ -41,6 +43,7 @@ var (
 		3: "MOVE_KIND_WRITE_OFF",
 		4: "MOVE_KIND_OPENING",
 		5: "MOVE_KIND_CORRECTION",
+		6: "MOVE_KIND_RETURN",
 	}
 	MoveKind_value = map[string]int32{
 		"MOVE_KIND_UNSPECIFIED": 0,
@@ -49,6 +52,7 @@ var (
 		"MOVE_KIND_WRITE_OFF":   3,
 		"MOVE_KIND_OPENING":     4,
 		"MOVE_KIND_CORRECTION":  5,
+		"MOVE_KIND_RETURN":      6,
 	}
 )
 
@@ -1921,14 +1925,15 @@ const file_crossdock_v1_stock_proto_rawDesc = "" +
 	"\x05shown\x18\x05 \x01(\x03R\x05shown\x12\x1d\n" +
 	"\n" +
 	"updated_ms\x18\x06 \x01(\x03R\tupdatedMs\x12,\n" +
-	"\x06origin\x18\a \x01(\v2\x14.crossdock.v1.OriginR\x06origin*\x9b\x01\n" +
+	"\x06origin\x18\a \x01(\v2\x14.crossdock.v1.OriginR\x06origin*\xb1\x01\n" +
 	"\bMoveKind\x12\x19\n" +
 	"\x15MOVE_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fMOVE_KIND_ORDER\x10\x01\x12\x15\n" +
 	"\x11MOVE_KIND_RECEIPT\x10\x02\x12\x17\n" +
 	"\x13MOVE_KIND_WRITE_OFF\x10\x03\x12\x15\n" +
 	"\x11MOVE_KIND_OPENING\x10\x04\x12\x18\n" +
-	"\x14MOVE_KIND_CORRECTION\x10\x05*\xa8\x01\n" +
+	"\x14MOVE_KIND_CORRECTION\x10\x05\x12\x14\n" +
+	"\x10MOVE_KIND_RETURN\x10\x06*\xa8\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n" +

@@ -34,11 +34,14 @@ type Entry struct {
 	Reference  string    `json:"reference,omitempty"`
 	Note       string    `json:"note,omitempty"`
 	Amount     *Amount   `json:"amount,omitempty"`
-	BuyerID    string    `json:"buyer_id,omitempty"`
-	Reason     string    `json:"reason,omitempty"`
+	// Account and OrderID name the order of a return.
+	Account string `json:"account,omitempty"`
+	OrderID string `json:"order_id,omitempty"`
+	BuyerID string `json:"buyer_id,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 }
 
-// Amount of an unmatched return.
+// Amount of a return.
 type Amount struct {
 	Text     string `json:"text"`
 	Currency string `json:"currency"`
