@@ -208,7 +208,7 @@ type Facts struct {
 	// Returned is what somebody else than its platform says of an order: Account names the
 	// connection that sold it, OrderId the platform's order.
 	Returned []*event.Refund
-	Rates        []*event.RateDay
+	Rates    []*event.RateDay
 }
 
 // WebhookKeeper makes the subscriptions on the platform equal to what is wanted: creates,

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ type Config struct {
 	MaxPages             int               `yaml:"max_pages" doc:"Pages read by one poll before its progress is stored."`
 	ReportEvery          time.Duration     `yaml:"report_every" doc:"How often all listings are read by the report GET_MERCHANT_LISTINGS_ALL_DATA; 0 = never."`
 	FBA                  bool              `yaml:"fba" doc:"Amazon fulfils some of the goods: report what lies in Amazon's warehouses."`
+	Services             []string          `yaml:"services,omitempty" doc:"SKUs that are no goods (gift wrap, postage, a fee): their lines move no stock and nothing is written to their listings. Amazon counts stock of everything, so that it has to be said."`
 	CallTimeout          time.Duration     `yaml:"call_timeout" doc:"Deadline of one call to Amazon."`
 }
 
@@ -129,13 +131,21 @@ func (c Config) Validate(env schemas.Environment) error {
 		}
 		secret("queue_secret_key", c.QueueSecretKey, true)
 	}
+	if slices.Contains(c.Services, "") {
+		bad("services: a SKU is empty")
+	}
+	// A simulator's clock may be set forward: it need not be waited for.
+	pace := 3 * time.Minute
+	if c.TestBaseURL != "" {
+		pace = 0
+	}
 	for _, f := range []struct {
 		name        string
 		v, low, top time.Duration
 	}{
 		{"queue_wait", c.QueueWait, 0, 20 * time.Second},
 		{"queue_invisible", c.QueueInvisible, time.Minute, 12 * time.Hour},
-		{"reconcile_every", c.ReconcileEvery, 3 * time.Minute, 24 * time.Hour},
+		{"reconcile_every", c.ReconcileEvery, pace, 24 * time.Hour},
 		{"reconcile_overlap", c.ReconcileOverlap, 0, 30 * 24 * time.Hour},
 		{"deep_overlap", c.DeepOverlap, 0, 60 * 24 * time.Hour},
 		{"report_every", c.ReportEvery, 0, 30 * 24 * time.Hour},
@@ -217,7 +227,7 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 			connectors.Products:  &productPoller{api},
 			connectors.Inventory: &inventoryPoller{api},
 		},
-		Translate:  &translator{markets: cfg.Marketplaces},
+		Translate:  &translator{markets: cfg.Marketplaces, services: cfg.Services},
 		Stock:      &pusher{api},
 		Price:      &pusher{api},
 		Fulfilment: &fulfiller{api},

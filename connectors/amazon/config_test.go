@@ -43,6 +43,11 @@ func TestValidate(t *testing.T) {
 		{"another region's marketplace", "connection of its own", schemas.Production, func(c *Config) { c.Marketplaces = []string{"ATVPDKIKX0DER"} }},
 		{"a marketplace twice", "twice", schemas.Production, func(c *Config) { c.Marketplaces = []string{"A1F83G8C2ARO7P", "A1F83G8C2ARO7P"} }},
 		{"too long a wait", "queue_wait", schemas.Production, func(c *Config) { c.QueueWait = time.Minute }},
+		{"read again at once", "reconcile_every", schemas.Production, func(c *Config) { c.ReconcileEvery = time.Second }},
+		{"read again at once from a simulator", "", schemas.Test, func(c *Config) {
+			c.TestBaseURL, c.QueueURL, c.ReconcileEvery = "http://127.0.0.1:1", "http://127.0.0.1:1/123456789012/q", time.Second
+		}},
+		{"a service without a name", "services", schemas.Production, func(c *Config) { c.Services = []string{"GIFT-WRAP", ""} }},
 		{"too large a page", "page_size", schemas.Production, func(c *Config) { c.PageSize = 101 }},
 	} {
 		cfg := valid()

@@ -30,6 +30,8 @@ const maxID = 200
 type translator struct {
 	// markets of the connection; the first one's prices are told.
 	markets []string
+	// services are SKUs that are no goods.
+	services []string
 }
 
 var _ connectors.Translator = (*translator)(nil)
@@ -38,7 +40,7 @@ var _ connectors.Translator = (*translator)(nil)
 func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error) {
 	// The body is copied once, as a string, and the facts share its memory: they live about as
 	// long as the record, and fifty texts of an order cost nothing each.
-	t := &translation{markets: tr.markets, r: jsonread.New(rec.Body), account: rec.Account}
+	t := &translation{markets: tr.markets, services: tr.services, r: jsonread.New(rec.Body), account: rec.Account}
 	if !rec.SourceTime.IsZero() {
 		t.source = rec.SourceTime.UnixMilli()
 	}
@@ -80,9 +82,10 @@ func one[T any](v *T) []*T {
 
 // translation is the state of reading one document.
 type translation struct {
-	markets []string
-	r       *jsonread.Reader
-	account string
+	markets  []string
+	services []string
+	r        *jsonread.Reader
+	account  string
 	// source is the record's time, in milliseconds.
 	source int64
 	// unsupported says why a document that is right says nothing to us.

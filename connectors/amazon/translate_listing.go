@@ -1,6 +1,7 @@
 package amazon
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/helloword/crossdock/connectors/jsonread"
@@ -52,7 +53,7 @@ func (t *translation) productOf(l *listingParts) *event.Product {
 		Status: strings.ToLower(strings.Join(l.status, "+")), Brand: l.brand, Category: l.category,
 		Listings: []*event.ListingSnapshot{{
 			Id: l.sku, PlatformSku: l.sku, Title: l.title, Identifiers: l.identifiers, Price: l.price,
-			Stocked: !l.amazon, StockId: l.sku, Shown: l.shown,
+			Stocked: !l.amazon && !slices.Contains(t.services, l.sku), StockId: l.sku, Shown: l.shown,
 		}},
 	}
 }

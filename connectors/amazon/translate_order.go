@@ -3,6 +3,7 @@ package amazon
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/helloword/crossdock/connectors/jsonread"
@@ -297,7 +298,7 @@ func (t *translation) statuses(o *event.Order, p *orderParts) {
 	for i, l := range o.Lines {
 		m := &t.items[i]
 		// What lies in Amazon's warehouse is not ours to reserve.
-		l.Stocked = p.fulfilledBy != byAmazon
+		l.Stocked = p.fulfilledBy != byAmazon && !slices.Contains(t.services, l.PlatformSku)
 		switch {
 		case cancelled:
 			l.Removed = max(0, l.Quantity-l.Fulfilled)

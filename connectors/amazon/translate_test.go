@@ -331,3 +331,28 @@ func TestPersonalDataIsInOnePlace(t *testing.T) {
 		}
 	}
 }
+
+// TestServices: what is no goods moves no stock, as a line and as a listing; all else does.
+func TestServices(t *testing.T) {
+	listing := func(sku string) string {
+		return `{"sku":"` + sku + `","summaries":[{"marketplaceId":"A1F83G8C2ARO7P","lastUpdatedDate":"2026-11-01T10:00:00Z"}],"fulfillmentAvailability":[{"fulfillmentChannelCode":"DEFAULT","quantity":3}]}`
+	}
+	tr := &translator{markets: []string{"A1F83G8C2ARO7P"}, services: []string{"POST", "FEE"}}
+	for sku, stocked := range map[string]bool{"S": true, "POST": false, "FEE": false, "post": true} {
+		for format, body := range map[string]string{formatOrder: orderOf(`"sellerSku":"S"`, `"sellerSku":"`+sku+`"`), formatListing: listing(sku)} {
+			facts, err := tr.Translate(&connectors.Record{Account: "a", Object: "x", Format: format, Body: []byte(body)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := false
+			if format == formatOrder {
+				got = facts.Orders[0].Lines[0].Stocked
+			} else {
+				got = facts.Products[0].Listings[0].Stocked
+			}
+			if got != stocked {
+				t.Errorf("%s of %s: stocked %v, want %v", format, sku, got, stocked)
+			}
+		}
+	}
+}

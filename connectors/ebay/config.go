@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
@@ -31,6 +32,7 @@ type Config struct {
 	StockBatch        int               `yaml:"stock_batch" doc:"SKUs in one write of stock or prices, 1 to 25. eBay's contract names both figures."`
 	OffersRefresh     time.Duration     `yaml:"offers_refresh" doc:"How long the offers of an unchanged SKU are taken as known, before they are read again."`
 	ReplayWindow      time.Duration     `yaml:"replay_window" doc:"How old a notification may be by its publishDate."`
+	Services          []string          `yaml:"services,omitempty" doc:"SKUs that are no goods (gift wrap, postage, a fee): their lines move no stock and nothing is written to their listings. eBay counts stock of everything, so that it has to be said."`
 	CallTimeout       time.Duration     `yaml:"call_timeout" doc:"Deadline of one call to eBay."`
 }
 
@@ -107,6 +109,9 @@ func (c Config) Validate(env schemas.Environment) error {
 			bad("%s: %d: use 1 to %d", f.name, f.v, f.most)
 		}
 	}
+	if slices.Contains(c.Services, "") {
+		bad("services: a SKU is empty")
+	}
 	if c.OffersRefresh < time.Minute {
 		bad("offers_refresh: %s: use at least 1m", c.OffersRefresh)
 	}
@@ -152,7 +157,7 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 			connectors.Products:  newCrawler(api, book, connectors.Products, formatProduct),
 			connectors.Inventory: newCrawler(api, book, connectors.Inventory, formatStock),
 		},
-		Translate: &translator{},
+		Translate: &translator{services: cfg.Services},
 		Webhooks:  &keeper{api},
 		Stock:     &pusher{client: api, book: book, revisions: count},
 		Price:     &pricer{client: api, book: book, revisions: count},

@@ -23,15 +23,18 @@ const (
 )
 
 // translator turns raw records into facts.
-type translator struct{}
+type translator struct {
+	// services are SKUs that are no goods.
+	services []string
+}
 
 var _ connectors.Translator = (*translator)(nil)
 
 // Translate reads one raw record. Notifications are hints: what they say of an order is less
 // than an order, and comes whole with the next poll; the deletion of an account is on record
 // for those who keep personal data, and there is no fact for it.
-func (*translator) Translate(rec *connectors.Record) (connectors.Facts, error) {
-	t := translation{account: rec.Account}
+func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error) {
+	t := translation{account: rec.Account, services: tr.services}
 	t.r.Reset(string(rec.Body))
 	var facts connectors.Facts
 	switch rec.Format {
@@ -63,8 +66,9 @@ func (*translator) Translate(rec *connectors.Record) (connectors.Facts, error) {
 
 // translation is the state of reading one document.
 type translation struct {
-	r       jsonread.Reader
-	account string
+	r        jsonread.Reader
+	account  string
+	services []string
 	// currency of the order being read, once all of it is known.
 	currency string
 }

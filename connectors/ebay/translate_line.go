@@ -1,6 +1,8 @@
 package ebay
 
 import (
+	"slices"
+
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
@@ -162,7 +164,7 @@ func (t *translation) finishLine(d *orderDoc, l *lineDoc) {
 		o.Discount = t.nonZero(t.sum(total, -t.minor(l.discounted, "discountedLineItemCost")))
 	}
 	// Nothing of ours leaves for what eBay sends from its own warehouse, or as a code.
-	o.Stocked = !d.byEbay && !d.digital && !l.gift
+	o.Stocked = !d.byEbay && !d.digital && !l.gift && (l.sku == "" || !slices.Contains(t.services, l.sku))
 	switch l.status {
 	case "FULFILLED":
 		o.Fulfilled = o.Quantity

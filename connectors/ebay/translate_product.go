@@ -1,6 +1,7 @@
 package ebay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/helloword/crossdock/connectors/jsonread"
@@ -71,7 +72,7 @@ func (t *translation) product(at time.Time) *event.Product {
 		return p // nothing that could be bought
 	}
 	p.Status = "published"
-	l := &event.ListingSnapshot{Id: d.sku, PlatformSku: d.sku, Title: d.title, Identifiers: d.identifiers, Stocked: true, StockId: d.sku, Shown: &quantity}
+	l := &event.ListingSnapshot{Id: d.sku, PlatformSku: d.sku, Title: d.title, Identifiers: d.identifiers, Stocked: !slices.Contains(t.services, d.sku), StockId: d.sku, Shown: &quantity}
 	for _, o := range d.offers {
 		if o.live() && l.Price == nil && o.price.value != "" {
 			minor, err := money.Parse(provider, o.price.currency, o.price.value)

@@ -287,3 +287,29 @@ func TestStocked(t *testing.T) {
 		}
 	}
 }
+
+// TestServices: what is no goods moves no stock, as a line and as a listing; all else does.
+func TestServices(t *testing.T) {
+	for _, tt := range []struct {
+		services []string
+		stocked  bool
+	}{{nil, true}, {[]string{"frame-10x15", "FEE"}, true}, {[]string{"FEE", "FRAME-10x15"}, false}} {
+		tr := &translator{services: tt.services}
+		sold, err := tr.Translate(&connectors.Record{Account: "a", Object: "o", Format: formatOrder, Body: []byte(read(t, "order-paid"))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		offered, err := tr.Translate(&connectors.Record{Account: "a", Object: "p", Format: formatProduct, Body: []byte(read(t, "product-published")), SourceTime: time.Unix(1_800_000_000, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range sold.Orders[0].Lines {
+			if want := tt.stocked || l.PlatformSku != "FRAME-10x15"; l.Stocked != want {
+				t.Errorf("services %v: the line of %q is stocked: %v, want %v", tt.services, l.PlatformSku, l.Stocked, want)
+			}
+		}
+		if got := offered.Products[0].Listings[0].Stocked; got != tt.stocked {
+			t.Errorf("services %v: the listing is stocked: %v, want %v", tt.services, got, tt.stocked)
+		}
+	}
+}
