@@ -18,6 +18,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/helloword/crossdock/cmd/crossdock/app"
+	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/internal/redis"
 )
@@ -52,7 +53,7 @@ func (s simulatedRedis) client(t testing.TB) *goredis.Client {
 // process is one process of ours: what it knows of quotas is in Redis.
 func process(t testing.TB, r simulatedRedis, platform, account string) connectors.Limiter {
 	t.Helper()
-	l, err := app.Limiter(redis.NewBucket(r.client(t), "acme.test."), platform, account, slog.New(slog.DiscardHandler))
+	l, err := app.Limiter(redis.NewBucket(r.client(t), "acme.test."), config.Connection{Connector: platform}, account, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

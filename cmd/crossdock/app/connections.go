@@ -38,7 +38,7 @@ func (a *App) openConnections() error {
 	bucket := xredis.NewBucket(a.Redis, a.Scope.Key(""))
 	for _, name := range a.Config.Names() {
 		cfg := a.Config.Connections[name]
-		limiter, err := Limiter(bucket, cfg.Connector, name, a.Log)
+		limiter, err := Limiter(bucket, cfg, name, a.Log)
 		if err != nil {
 			return fmt.Errorf("connection %s: %w", name, err)
 		}

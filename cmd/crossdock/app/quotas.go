@@ -3,6 +3,8 @@ package app
 import (
 	"log/slog"
 
+	"github.com/helloword/crossdock/cmd/crossdock/config"
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/connectors/ebay"
 	"github.com/helloword/crossdock/connectors/magento"
@@ -11,15 +13,40 @@ import (
 	"github.com/helloword/crossdock/sinks/push"
 )
 
-// Limiter is what an account's connector spends its platform's quota by.
-func Limiter(bucket *xredis.Bucket, connector, account string, log *slog.Logger) (*push.Limiter, error) {
-	other, named := quotas(connector)
-	return push.NewLimiter(bucket, account, other, named, log)
+// Limiter is what a connection's calls spend its platform's quota by.
+func Limiter(bucket *xredis.Bucket, cfg config.Connection, account string, log *slog.Logger) (connectors.Limiter, error) {
+	other, named := quotasOf(cfg)
+	l, err := push.NewLimiter(bucket, account, other, named, log)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.PerSecond > 0 {
+		return overruled{l}, nil
+	}
+	return l, nil
 }
 
 // quota that is assumed of a platform before its first answer: Shopify's smallest bucket.
 // https://shopify.dev/docs/api/usage/limits
 var quota = xredis.Quota{Capacity: 1000, PerSecond: 50}
+
+// quotasOf is what is assumed of a connection's platform, or what its configuration says instead.
+func quotasOf(cfg config.Connection) (other xredis.Quota, named map[string]xredis.Quota) {
+	if cfg.PerSecond > 0 {
+		return xredis.Quota{Capacity: max(1, cfg.PerSecond), PerSecond: cfg.PerSecond}, nil
+	}
+	return quotas(cfg.Connector)
+}
+
+// overruled is the limiter of a connection whose quota the configuration says: what the platform
+// tells of its limits does not count, its wish to be left alone does.
+type overruled struct{ connectors.Limiter }
+
+func (o overruled) Observe(operation string, s connectors.LimitState) {
+	if s.RetryAfter > 0 {
+		o.Limiter.Observe(operation, connectors.LimitState{RetryAfter: s.RetryAfter})
+	}
+}
 
 // quotas is what is assumed of a platform until it tells: one bucket for all operations that are
 // not named, and those of the ones that are.

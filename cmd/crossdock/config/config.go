@@ -280,6 +280,7 @@ type Connection struct {
 	Modules   connectors.Modules `yaml:"modules" doc:"What flows, a list out of orders, products, inventory, fulfilment and finance. Without it all that the connector can. Without inventory nothing is written to its listings; without orders or products theirs are neither polled nor kept when a webhook brings them."`
 	Poll      *Poll              `yaml:"poll" doc:"Its own intervals."`
 	PushEvery time.Duration      `yaml:"push_interval" doc:"How often its listings are written, e.g. 15m; 0: as soon as something is decided. With an interval decreases wait, too: more can be sold than there is."`
+	PerSecond float64            `yaml:"calls_per_second" doc:"Calls a second that may be made, instead of what the platform publishes or tells: for a shop of your own whose server bears more or less (woocommerce, magento), and in the test environment for a simulator. 0: what is known of the platform."`
 	AllowHTTP bool               `yaml:"allow_loopback" doc:"Let it talk to an address on this machine (test environment only)."`
 
 	Shopify     *shopify.Config     `yaml:"shopify" doc:"Settings of the connector shopify."`
@@ -357,6 +358,15 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("configuration: %w (write one with `crossdock config example`)", err)
 	}
 	return Parse(path, b)
+}
+
+// ParseConnection reads one connection as it stands below its name in a file. It is validated
+// with the configuration that it becomes part of.
+func ParseConnection(text string) (c Connection, err error) {
+	if err := yaml.UnmarshalWithOptions([]byte(text), &c, yaml.Strict()); err != nil {
+		return Connection{}, located("connection", err)
+	}
+	return c, nil
 }
 
 // Parse reads a configuration; path is what errors call it.
@@ -577,6 +587,9 @@ func (c *Config) connection(name string) error {
 	if n.PushEvery < 0 || n.PushEvery > 24*time.Hour {
 		return fmt.Errorf("push_interval %s: use 0 (at once) to 24h", n.PushEvery)
 	}
+	if err := n.checkPace(c.Environment); err != nil {
+		return err
+	}
 	if n.AllowHTTP && c.Environment == schemas.Production {
 		return errors.New("allow_loopback is for the test environment only")
 	}
@@ -623,6 +636,23 @@ func (c *Config) connection(name string) error {
 	}
 	if !known {
 		return fmt.Errorf("connector %q is not known: see `crossdock connectors`", n.Connector)
+	}
+	return nil
+}
+
+// checkPace: the limits of somebody else's platform are its own; they can be overruled against a
+// simulator only. Shopify counts points, and tells its bucket with each answer.
+func (n Connection) checkPace(env schemas.Environment) error {
+	own := n.Connector == woocommerce.Name || n.Connector == magento.Name
+	switch {
+	case n.PerSecond == 0:
+		return nil
+	case n.PerSecond < 0.001 || n.PerSecond > 1e6:
+		return fmt.Errorf("calls_per_second %g: use 0.001 to 1000000, or 0 for what is known of the platform", n.PerSecond)
+	case n.Connector == shopify.Name:
+		return errors.New("calls_per_second: Shopify tells its limits itself: remove it")
+	case !own && env != schemas.Test:
+		return fmt.Errorf("calls_per_second: the limits of %s are its own: remove it (a simulator in the test environment may have others)", n.Connector)
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/helloword/crossdock/schemas"
 )
 
 func TestExampleLoads(t *testing.T) {
@@ -44,6 +46,7 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 		"production host":   {`test_base_url: "http://127.0.0.1:9400"`, "", []string{"f.yaml:", "shop-uk", "test environment"}},
 		"push too short":    {"park_max: 1m", "park_max: 1ms", []string{"f.yaml:", `"push.park_max"`, "at least 1s"}},
 		"push interval":     {"    connector: ecb", "    connector: ecb\n    push_interval: 48h", []string{"f.yaml:", `"connections.rates"`, "push_interval 48h"}},
+		"own pace":          {"    connector: ecb", "    connector: ecb\n    calls_per_second: -1", []string{"f.yaml:", `"connections.rates"`, "calls_per_second -1"}},
 		"own interval":      {"    connector: ecb", "    connector: ecb\n    poll: {interval: 5ms}", []string{"f.yaml:", `"connections.rates.poll.interval"`, "too short"}},
 		"negative overlap":  {"overlap: 5m", "overlap: -5m", []string{"f.yaml:", `"poll"`, "negative"}},
 		"trace endpoint":    {"log_level: info", "traces: {endpoint: \"http://collector:4318\"}", []string{"f.yaml:", `"telemetry.traces"`, "https"}},
@@ -71,6 +74,42 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 				t.Errorf("error %q repeats a secret", err)
 			}
 		})
+	}
+}
+
+// TestPace: limits can be overruled where they are nobody's contract, and against a simulator.
+func TestPace(t *testing.T) {
+	for _, tt := range []struct {
+		connector string
+		env       schemas.Environment
+		rate      float64
+		ok        bool
+	}{
+		{"woocommerce", schemas.Production, 50, true}, {"magento", schemas.Production, 0.5, true},
+		{"amazon", schemas.Test, 1e6, true}, {"ebay", schemas.Test, 1000, true},
+		{"amazon", schemas.Production, 1, false}, {"ebay", schemas.Production, 1, false}, {"shopify", schemas.Test, 1, false},
+		{"magento", schemas.Test, -1, false}, {"magento", schemas.Test, 1e9, false}, {"amazon", schemas.Production, 0, true},
+	} {
+		if err := (Connection{Connector: tt.connector, PerSecond: tt.rate}).checkPace(tt.env); (err == nil) != tt.ok {
+			t.Errorf("%s in %s, %g: %v", tt.connector, tt.env, tt.rate, err)
+		}
+	}
+}
+
+// TestParseConnection: one connection by itself has its connector's defaults, and unknown keys
+// are errors there, too.
+func TestParseConnection(t *testing.T) {
+	c, err := ParseConnection("connector: magento\ncalls_per_second: 7\nmagento:\n  base_url: https://shop.example.com\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Connector != "magento" || c.PerSecond != 7 || c.Magento == nil || c.Magento.Source != "default" || c.Magento.BaseURL != "https://shop.example.com" {
+		t.Errorf("%+v", c)
+	}
+	for _, text := range []string{"connector: magento\nmagneto: {}\n", "connector: [\n", "magento: {page_size: many}"} {
+		if _, err := ParseConnection(text); err == nil || !strings.Contains(err.Error(), "connection:") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 
