@@ -6,12 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/helloword/crossdock/cmd/crossdock/dev"
-	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
+	"github.com/helloword/crossdock/cmd/crossdock/shops"
 	"github.com/helloword/crossdock/internal/telemetry"
 )
 
@@ -29,9 +30,16 @@ server is needed; the ClickHouse engine is fetched once with npm.
 
 Without a file it trades made-up goods until Ctrl-C. With --orders it plays an Online Retail file:
 every order, edit, return, write-off and receipt of it, webhooks duplicated, reordered and
-dropped, and then compares what arrived in ClickHouse with the file's own arithmetic.`,
+dropped, and then compares what arrived in ClickHouse with the file's own arithmetic.
+
+The shops are on Shopify. With --channels there is one shop on each platform that is named, and a
+file's orders are spread over them by country. What a platform cannot do or tell is done or told as
+its sellers do: Magento is polled, Amazon's notifications wait in a queue, and that goods of Amazon
+or eBay came back is said by the warehouse.`,
 		Example: `  crossdock dev
-  crossdock dev --orders online-retail.csv.gz --exit --json`,
+  crossdock dev --channels shopify,ebay
+  crossdock dev --orders online-retail.csv.gz --exit --json
+  crossdock dev --orders online-retail.csv.gz --channels shopify,woocommerce,magento,amazon,ebay --exit --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, err := telemetry.NewLogger(os.Stderr, level, false)
@@ -40,7 +48,7 @@ dropped, and then compares what arrived in ClickHouse with the file's own arithm
 			}
 			o.Version, o.Log, o.Progress = version, log, c.ErrOrStderr()
 			o.Live = isatty.IsTerminal(os.Stderr.Fd())
-			o.Faults = shopsim.Faults{Duplicate: 0.02, Reorder: 0.02, Drop: 0.01}
+			o.Faults = shops.Faults{Duplicate: 0.02, Reorder: 0.02, Drop: 0.01}
 			if o.Dir == "" {
 				// A year is played from the beginning: its data is of no use afterwards.
 				if o.Orders != "" {
@@ -88,6 +96,7 @@ dropped, and then compares what arrived in ClickHouse with the file's own arithm
 	}
 	f := c.Flags()
 	f.StringVar(&o.Orders, "orders", "", "Online Retail `FILE` to play (csv or csv.gz)")
+	f.StringSliceVar(&o.Channels, "channels", nil, "`PLATFORMS` to sell on, one shop on each: "+strings.Join(shops.Platforms(), ", ")+" (default: several shops on shopify)")
 	f.StringVar(&o.Rates, "rates", "", "euro reference rate history `FILE` (default: *eurofxref-hist*.zip beside the orders)")
 	f.BoolVar(&o.Exit, "exit", false, "end when the file has been played and everything is drained")
 	f.BoolVar(&asJSON, "json", false, "print the figures as one JSON object, as the last line")

@@ -124,6 +124,40 @@ FROM adjustments FINAL`,
 	return f, nil
 }
 
+// AccountFigures are what one connection's share of the Figures is.
+type AccountFigures struct {
+	Orders         int64 `json:"orders"`
+	GrossMinor     int64 `json:"gross_minor"`
+	FoundByPoll    int64 `json:"found_by_poll"`
+	PushesAccepted int64 `json:"pushes_accepted"`
+}
+
+// ByAccount reads the figures of every connection that has any.
+func (r *Reader) ByAccount(ctx context.Context) (map[string]AccountFigures, error) {
+	ctx, cancel := r.bound(ctx)
+	defer cancel()
+	found, err := r.conn.Query(ctx, `SELECT account, sum(orders), sum(gross), sum(polled), sum(pushed) FROM (
+    SELECT account, toInt64(count()) AS orders, sum(total_minor) AS gross, toInt64(countIf(origin_path = 'poll')) AS polled, toInt64(0) AS pushed
+    FROM orders FINAL WHERE NOT test GROUP BY account
+    UNION ALL
+    SELECT account, 0, 0, 0, toInt64(uniqExactIf((listing_id, command_id), outcome = 'accepted')) FROM push_outcomes FINAL GROUP BY account
+) GROUP BY account`)
+	if err != nil {
+		return nil, fmt.Errorf("clickhouse: reading the figures by account: %w", err)
+	}
+	defer found.Close()
+	figures := map[string]AccountFigures{}
+	for found.Next() {
+		var account string
+		var f AccountFigures
+		if err := found.Scan(&account, &f.Orders, &f.GrossMinor, &f.FoundByPoll, &f.PushesAccepted); err != nil {
+			return nil, fmt.Errorf("clickhouse: reading the figures by account: %w", err)
+		}
+		figures[account] = f
+	}
+	return figures, found.Err()
+}
+
 // Level is the newest level of one SKU.
 type Level struct {
 	OnHand, Reserved, Available, Oversold, Short int64

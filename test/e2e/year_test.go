@@ -19,7 +19,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/helloword/crossdock/cmd/crossdock/dev"
-	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
+	"github.com/helloword/crossdock/cmd/crossdock/shops"
 	"github.com/helloword/crossdock/internal/embedded"
 	"github.com/helloword/crossdock/internal/kafka"
 	"github.com/helloword/crossdock/internal/testkit"
@@ -101,14 +101,58 @@ func engines(t *testing.T) *stage {
 // TestYearInMiniature plays every rule of the merchant once, with duplicated, reordered and
 // dropped webhooks, and looks for secrets in all that remains of it.
 func TestYearInMiniature(t *testing.T) {
-	orders, rates, count := writeFiles(t)
 	s := engines(t)
+	got := s.miniature(t)
+	// Of 16 on the shelf 500 were written off, and 16 are sold: facts of their own, never a silent
+	// negative.
+	short := s.query(t, "SELECT sku, toString(on_hand), toString(short), toString(available), toString(oversold) FROM stock_levels FINAL WHERE short > 0")
+	if diff := cmp.Diff("SKU4\t0\t484\t0\t16\n", short); diff != "" {
+		t.Errorf("what is short (-want +got):\n%s", diff)
+	}
+	if c := got.ByChannel["shopify"]; len(got.ByChannel) != 1 || c == nil || c.Orders != got.Orders {
+		t.Errorf("by channel: %v", got.ByChannel)
+	}
+	t.Run("secrets nowhere", func(t *testing.T) { s.noSecrets(t) })
+}
+
+// TestMiniatureOverFiveChannels: the same year on five platforms comes to the same, whatever each
+// of them can do and tell.
+func TestMiniatureOverFiveChannels(t *testing.T) {
+	s := engines(t)
+	got := s.miniature(t, five...)
+	want := map[string]dev.Channel{
+		"shopify": {Orders: 11, GrossMinor: 10*250 + 1000 + 1800 + 300}, "woocommerce": {Orders: 10, GrossMinor: 10 * 250}, "magento": {Orders: 1, GrossMinor: 12 + 38},
+		"amazon": {Orders: 10, GrossMinor: 10 * 250}, "ebay": {Orders: 10, GrossMinor: 10 * 250},
+	}
+	for name, c := range got.ByChannel {
+		if w := want[name]; c.Orders != w.Orders || c.GrossMinor != w.GrossMinor || c.PushesAccepted == 0 || c.ListingsDiffering != 0 {
+			t.Errorf("%s: %+v, want %+v", name, *c, w)
+		}
+	}
+	if len(got.ByChannel) != len(five) {
+		t.Errorf("%d channels, want %d", len(got.ByChannel), len(five))
+	}
+	// A return that the platform does not tell of is on the shelf, and stands with its order.
+	told := s.query(t, "SELECT kind, count(), sum(quantity) FROM adjustments FINAL WHERE kind = 'return' GROUP BY kind")
+	if told == "" {
+		t.Error("no goods came back through the warehouse")
+	}
+	t.Run("secrets nowhere", func(t *testing.T) { s.noSecrets(t) })
+}
+
+// five are all platforms.
+var five = []string{"shopify", "woocommerce", "magento", "amazon", "ebay"}
+
+// miniature plays the made-up year, and checks what it came to: the same on whatever channels.
+func (s *stage) miniature(t *testing.T, channels ...string) *dev.Report {
+	t.Helper()
+	orders, rates, count := writeFiles(t)
 	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	got, err := dev.Year(ctx, dev.Options{
-		Dir: t.TempDir(), Orders: orders, Rates: rates, Exit: true, Version: "test", Log: log, Progress: io.Discard,
-		Faults: shopsim.Faults{Duplicate: 0.2, Reorder: 0.2, ReorderBy: 50 * time.Millisecond, Drop: 0.2},
+		Dir: t.TempDir(), Orders: orders, Rates: rates, Channels: channels, Exit: true, Version: "test", Log: log, Progress: io.Discard,
+		Faults: shops.Faults{Duplicate: 0.2, Reorder: 0.2, ReorderBy: 50 * time.Millisecond, Drop: 0.2},
 		Kafka:  s.kafka, Redis: s.redis, ClickHouse: s.clickhouse,
 	})
 	if err != nil {
@@ -126,7 +170,7 @@ func TestYearInMiniature(t *testing.T) {
 		WriteOffLines: 2, WriteOffUnits: 503, ReceiptLines: 2, ReceiptUnits: 14, RefusedLines: 3,
 		SKUs: 6,
 	}
-	ignore := cmpopts.IgnoreFields(dev.Report{}, "WebhooksSent", "WebhooksDuplicated", "WebhooksDropped", "FoundByPoll", "PushesAccepted", "Seconds", "PeakRSSMB")
+	ignore := cmpopts.IgnoreFields(dev.Report{}, "WebhooksSent", "WebhooksDuplicated", "WebhooksDropped", "FoundByPoll", "PushesAccepted", "Seconds", "PeakRSSMB", "ByChannel")
 	if diff := cmp.Diff(want, got, ignore, cmpopts.IgnoreUnexported(dev.Report{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -138,13 +182,7 @@ func TestYearInMiniature(t *testing.T) {
 	if got.WebhooksDropped == 0 || got.WebhooksDuplicated == 0 {
 		t.Errorf("nothing went wrong on the way: %d dropped, %d duplicated", got.WebhooksDropped, got.WebhooksDuplicated)
 	}
-	// Of 16 on the shelf 500 were written off, and 16 are sold: facts of their own, never a silent
-	// negative.
-	short := s.query(t, "SELECT sku, toString(on_hand), toString(short), toString(available), toString(oversold) FROM stock_levels FINAL WHERE short > 0")
-	if diff := cmp.Diff("SKU4\t0\t484\t0\t16\n", short); diff != "" {
-		t.Errorf("what is short (-want +got):\n%s", diff)
-	}
-	t.Run("secrets nowhere", func(t *testing.T) { s.noSecrets(t) })
+	return got
 }
 
 // query asks ClickHouse over HTTP.

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/helloword/crossdock/cmd/crossdock/app"
+	"github.com/helloword/crossdock/sinks/clickhouse"
 )
 
 // Report is what a year came to. Every figure about trade is read back from ClickHouse; the
@@ -40,8 +43,19 @@ type Report struct {
 	ListingsDiffering   int64   `json:"listings_differing"`
 	Seconds             float64 `json:"seconds"`
 	PeakRSSMB           int64   `json:"peak_rss_mb"`
+	// ByChannel is each platform's share.
+	ByChannel map[string]*Channel `json:"by_channel"`
 
 	problems []error
+}
+
+// Channel is what the shops on one platform came to.
+type Channel struct {
+	Orders            int64 `json:"orders"`
+	GrossMinor        int64 `json:"gross_minor"`
+	FoundByPoll       int64 `json:"found_by_poll"`
+	PushesAccepted    int64 `json:"pushes_accepted"`
+	ListingsDiffering int64 `json:"listings_differing"`
 }
 
 // Err says what was lost, doubled or wrong; nil when nothing was.
@@ -63,17 +77,15 @@ func (y *year) report(ctx context.Context, began time.Time) (*Report, error) {
 		WriteOffLines: f.WriteoffLines, WriteOffUnits: f.WriteoffUnits, ReceiptLines: f.ReceiptLines, ReceiptUnits: f.ReceiptUnits,
 		RefusedLines: f.RefusedLines, SKUs: f.SKUs, FoundByPoll: f.FoundByPoll, PushesAccepted: f.PushesAccepted,
 	}
+	if err := y.byChannel(ctx, r, levels); err != nil {
+		return nil, err
+	}
 	r.LinesAccounted = r.OrderLines + r.ReturnLines + r.WriteOffLines + r.ReceiptLines + r.RefusedLines
 	for _, sh := range y.shops {
 		st := sh.Stats()
 		r.WebhooksSent += st.WebhooksSent
 		r.WebhooksDuplicated += st.WebhooksDuplicated
 		r.WebhooksDropped += st.WebhooksDropped
-		for l := range sh.Listings() {
-			if l.Tracked && l.Available != levels[l.SKU].Available {
-				r.ListingsDiffering++
-			}
-		}
 	}
 	for sku, want := range y.figures.Levels {
 		l, ok := levels[sku]
@@ -102,6 +114,14 @@ func (y *year) report(ctx context.Context, began time.Time) (*Report, error) {
 			r.problems = append(r.problems, fmt.Errorf("%s: %d, the file says %d", c.what, c.got, c.want))
 		}
 	}
+	var parts Channel
+	for _, c := range r.ByChannel {
+		parts.Orders, parts.GrossMinor, parts.FoundByPoll = parts.Orders+c.Orders, parts.GrossMinor+c.GrossMinor, parts.FoundByPoll+c.FoundByPoll
+		parts.PushesAccepted, parts.ListingsDiffering = parts.PushesAccepted+c.PushesAccepted, parts.ListingsDiffering+c.ListingsDiffering
+	}
+	if whole := (Channel{r.Orders, r.GrossMinor, r.FoundByPoll, r.PushesAccepted, r.ListingsDiffering}); parts != whole {
+		r.problems = append(r.problems, fmt.Errorf("the channels come to %+v, all together to %+v", parts, whole))
+	}
 	if f.DeadLetters != w.RefusedLines {
 		if err := y.explain(ctx, r); err != nil {
 			return nil, err
@@ -110,6 +130,34 @@ func (y *year) report(ctx context.Context, began time.Time) (*Report, error) {
 	r.Seconds = time.Since(began).Seconds()
 	r.PeakRSSMB = peakRSS()
 	return r, nil
+}
+
+// byChannel reads each platform's share, and compares what its listings show with the levels.
+func (y *year) byChannel(ctx context.Context, r *Report, levels map[string]clickhouse.Level) error {
+	figures, err := y.reader.ByAccount(ctx)
+	if err != nil {
+		return err
+	}
+	r.ByChannel = make(map[string]*Channel)
+	for _, sh := range y.shops {
+		c := r.ByChannel[sh.platform]
+		if c == nil {
+			c = new(Channel)
+			r.ByChannel[sh.platform] = c
+		}
+		f := figures[sh.account]
+		c.Orders, c.GrossMinor, c.FoundByPoll, c.PushesAccepted = c.Orders+f.Orders, c.GrossMinor+f.GrossMinor, c.FoundByPoll+f.FoundByPoll, c.PushesAccepted+f.PushesAccepted
+		for sku, shown := range sh.Listings() {
+			if shown == levels[sku].Available {
+				continue
+			}
+			c.ListingsDiffering++
+			if r.ListingsDiffering++; r.ListingsDiffering <= 5 {
+				r.problems = append(r.problems, fmt.Errorf("%s shows %d of SKU %s, %d are available", sh.account, shown, sku, levels[sku].Available))
+			}
+		}
+	}
+	return nil
 }
 
 // explain adds the reasons of dead letters that the file does not ask for.
@@ -142,6 +190,18 @@ func (r *Report) Print(w io.Writer) error {
 		{"SKUs", thousands(r.SKUs)}, {"SKUs wrong", thousands(r.SKUsWrong)},
 		{"webhooks sent", thousands(r.WebhooksSent)}, {"duplicated", thousands(r.WebhooksDuplicated)}, {"dropped", thousands(r.WebhooksDropped)},
 		{"orders found by poll", thousands(r.FoundByPoll)}, {"stock writes accepted", thousands(r.PushesAccepted)}, {"listings differing", thousands(r.ListingsDiffering)},
+	} {
+		fmt.Fprintf(t, "%s\t%s\t\n", l.what, l.value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.ByChannel)) {
+		c := r.ByChannel[name]
+		fmt.Fprintf(t, "%s: orders\t%s\t\n%[1]s: gross, GBP\t%[3]s\t\n%[1]s: found by poll\t%[4]s\t\n%[1]s: stock writes accepted\t%[5]s\t\n%[1]s: listings differing\t%[6]s\t\n",
+			name, thousands(c.Orders), thousands(c.GrossMinor/100), thousands(c.FoundByPoll), thousands(c.PushesAccepted), thousands(c.ListingsDiffering))
+	}
+	for _, l := range []struct {
+		what  string
+		value string
+	}{
 		{"seconds", fmt.Sprintf("%.1f", r.Seconds)}, {"peak memory, MB", thousands(r.PeakRSSMB)},
 	} {
 		fmt.Fprintf(t, "%s\t%s\t\n", l.what, l.value)

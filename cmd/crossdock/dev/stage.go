@@ -7,6 +7,7 @@ package dev
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -22,10 +23,10 @@ import (
 
 	"github.com/helloword/crossdock/cmd/crossdock/app"
 	"github.com/helloword/crossdock/cmd/crossdock/config"
+	"github.com/helloword/crossdock/cmd/crossdock/shops"
 	"github.com/helloword/crossdock/connectors/ecb"
 	ecbsim "github.com/helloword/crossdock/connectors/ecb/simulator"
 	"github.com/helloword/crossdock/connectors/shopify"
-	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/connectors/warehouse"
 	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
 	"github.com/helloword/crossdock/internal/embedded"
@@ -42,8 +43,10 @@ type Options struct {
 	// Rates is the rate history to serve; empty: a *eurofxref-hist*.zip beside Orders, or a
 	// made-up history.
 	Rates string
-	// Faults of the shops' webhooks.
-	Faults shopsim.Faults
+	// Channels are the platforms to sell on, one shop on each; empty: several shops on Shopify.
+	Channels []string
+	// Faults of what the shops tell by themselves.
+	Faults shops.Faults
 	// Exit when the file has been played and everything is drained.
 	Exit    bool
 	Version string
@@ -64,6 +67,9 @@ const (
 	buyerKey    = "crossdock-dev-buyer-key"
 )
 
+// tokenKey seals what must survive a restart, where a platform asks for that.
+var tokenKey = base64.StdEncoding.EncodeToString([]byte("crossdock-dev-token-key-32-bytes"))
+
 // Names of the connections, and of the only warehouse (the stock room's default).
 const depotAccount, ratesAccount, depotName = "depot", "rates", "main"
 
@@ -82,18 +88,19 @@ type stage struct {
 
 // shop is one simulated shop with its address.
 type shop struct {
-	account string
-	*shopsim.Simulator
+	seat
+	shops.Shop
 	url string
 }
 
-// set builds the stage up to the point where roles can run. accounts are the shops to open.
-func set(ctx context.Context, o Options, accounts []string, currency string) (*stage, error) {
+// set builds the stage up to the point where roles can run. seats are the shops to open, services
+// the SKUs that are no goods.
+func set(ctx context.Context, o Options, seats []seat, currency string, services []string) (*stage, error) {
 	s := &stage{opts: o}
 	if err := s.engines(ctx); err != nil {
 		return nil, errors.Join(err, s.strike())
 	}
-	if err := s.world(accounts, currency); err != nil {
+	if err := s.world(seats, currency, services); err != nil {
 		return nil, errors.Join(err, s.strike())
 	}
 	if err := s.configure(); err != nil {
@@ -177,22 +184,21 @@ func (s *stage) serve(h http.Handler) (string, error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// world opens the simulated shops and the rate source.
-func (s *stage) world(accounts []string, currency string) error {
-	for i, account := range accounts {
-		sim := shopsim.New(shopsim.Config{
-			Shop: account + ".myshopify.com", Name: account, Currency: currency,
-			ClientID: "crossdock", ClientSecret: shopSecret, Seed: uint64(i + 1), LocationID: int64(1000 + i),
-			// A year in a minute: the bucket is scaled as time is, and so are the retries' pauses.
-			MaximumAvailable: 1e9, RestoreRate: 1e9, MaxQueryCost: 1e9, RetryScale: 1e-4,
-			Workers: 8, Queue: 512, KeepSubscriptions: true, Lean: true,
+// world opens the simulated shops.
+func (s *stage) world(seats []seat, currency string, services []string) error {
+	for i, at := range seats {
+		sim, err := shops.Open(at.platform, shops.Spec{
+			Account: at.account, Currency: currency, Secret: shopSecret, Reference: "env:CROSSDOCK_DEV_SHOP", Seed: uint64(i + 1), Hurried: true, Services: services,
 		})
+		if err != nil {
+			return fmt.Errorf("shop %s: %w", at.account, err)
+		}
 		s.closing(func() error { sim.Close(); return nil })
 		url, err := s.serve(sim)
 		if err != nil {
-			return fmt.Errorf("shop %s: %w", account, err)
+			return fmt.Errorf("shop %s: %w", at.account, err)
 		}
-		s.shops = append(s.shops, &shop{account, sim, url})
+		s.shops = append(s.shops, &shop{at, sim, url})
 	}
 	return nil
 }
@@ -200,7 +206,7 @@ func (s *stage) world(accounts []string, currency string) error {
 // configure makes the configuration that a person would have written.
 func (s *stage) configure() error {
 	for name, value := range map[string]string{
-		"CROSSDOCK_DEV_SHOP": shopSecret, "CROSSDOCK_DEV_DEPOT": depotSecret, "CROSSDOCK_DEV_BUYER": buyerKey,
+		"CROSSDOCK_DEV_SHOP": shopSecret, "CROSSDOCK_DEV_DEPOT": depotSecret, "CROSSDOCK_DEV_BUYER": buyerKey, "CROSSDOCK_DEV_TOKENS": tokenKey,
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err
@@ -248,11 +254,13 @@ func (s *stage) configure() error {
 	}
 	c.Connections[ratesAccount] = config.Connection{Connector: ecb.Name, AllowHTTP: true, ECB: &ecb.Config{BaseURL: rates}}
 	for _, sh := range s.shops {
-		sc := shopify.DefaultConfig()
-		sc.Shop, sc.TestBaseURL, sc.ClientID, sc.ClientSecret = sh.account+".myshopify.com", sh.url, "crossdock", "env:CROSSDOCK_DEV_SHOP"
-		sc.Currency, sc.LocationID = sh.Config().Currency, fmt.Sprint(sh.Config().LocationID)
-		sc.PageSize, sc.NestedPageSize = 100, 50
-		c.Connections[sh.account] = config.Connection{Connector: shopify.Name, AllowHTTP: true, Shopify: &sc}
+		if c.Connections[sh.account], err = s.connection(sh); err != nil {
+			return fmt.Errorf("shop %s: %w", sh.account, err)
+		}
+	}
+	if len(s.opts.Channels) > 0 {
+		// eBay's connector keeps its journal of refunds with the tokens.
+		c.Tokens = config.Tokens{Dir: filepath.Join(s.opts.Dir, "tokens"), Key: "env:CROSSDOCK_DEV_TOKENS"}
 	}
 	if err := c.Validate(); err != nil {
 		return err
@@ -266,6 +274,26 @@ func (s *stage) configure() error {
 		BatchSize: 500, DuplicateEvery: 20,
 	})
 	return err
+}
+
+// unhurried is how often a shop is polled that does not tell everything by webhooks, where trade
+// goes on until somebody ends it.
+const unhurried = 5 * time.Second
+
+// connection is the shop's own, as it would stand in a file. The limits that platforms publish are
+// those of weeks: a year is played in minutes. Shopify's simulator tells its own.
+func (s *stage) connection(sh *shop) (config.Connection, error) {
+	c, err := config.ParseConnection(sh.Connection(sh.url))
+	if err != nil {
+		return c, err
+	}
+	if c.Connector != shopify.Name {
+		c.PerSecond = 1e6
+	}
+	if s.opts.Orders == "" && !sh.Traits().Told {
+		c.Poll = &config.Poll{Interval: unhurried, Overlap: 5 * time.Second, Settle: time.Millisecond}
+	}
+	return c, nil
 }
 
 // config is where the commands that only look find the engines.
@@ -381,10 +409,15 @@ func (s *stage) play(ctx context.Context, script func(context.Context) error) er
 }
 
 // subscribe lets the shops send their webhooks.
-func (s *stage) subscribe() {
+func (s *stage) subscribe() error {
 	for _, sh := range s.shops {
-		sh.Subscribe("http://"+s.addrs.webhook+"/webhooks/"+shopify.Name+"/"+sh.account,
-			"orders/create", "orders/updated", "orders/cancelled", "refunds/create", "products/create", "products/update")
 		sh.SetFaults(s.opts.Faults)
+		if !sh.Traits().Hooks {
+			continue
+		}
+		if err := sh.Subscribe("http://" + s.addrs.webhook + "/webhooks/" + sh.platform + "/" + sh.account); err != nil {
+			return fmt.Errorf("shop %s: %w", sh.account, err)
+		}
 	}
+	return nil
 }

@@ -7,28 +7,33 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/helloword/crossdock/cmd/crossdock/shops"
 	"github.com/helloword/crossdock/cmd/crossdock/simulate"
 	"github.com/helloword/crossdock/connectors"
-	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
 	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
 )
 
-// Trade runs made-up trade on two shops until ctx ends: what `crossdock dev` shows.
+// Trade runs made-up trade on two shops, or one on each platform that is named, until ctx ends:
+// what `crossdock dev` shows.
 func Trade(ctx context.Context, o Options) error {
-	st, err := set(ctx, o, []string{"shop-uk", "shop-de"}, "EUR")
+	seats, err := seatsOf(o.Channels, "shop-uk", "shop-de")
+	if err != nil {
+		return err
+	}
+	st, err := set(ctx, o, seats, "EUR", nil)
 	if err != nil {
 		return err
 	}
 	y := &year{stage: st}
 	err = st.play(ctx, func(ctx context.Context) error {
 		for _, a := range [][2]string{
-			{"webhooks", "http://" + st.addrs.webhook + "/webhooks/shopify/shop-uk"},
+			{"webhooks", "http://" + st.addrs.webhook + "/webhooks/" + seats[0].platform + "/" + seats[0].account},
 			{"metrics", "http://" + st.addrs.telemetry + "/metrics"},
 			{"health", "http://" + st.addrs.telemetry + "/readyz"},
 			{"clickhouse", "http://" + st.addrs.clickhouse + "/?database=" + st.cfg.Scope().Database() + "&query=SELECT+count()+FROM+orders+FINAL"},
 			{"kafka", st.addrs.kafka + " (development broker)"},
 			{"redis", st.addrs.redis + " (development cache)"},
-			{"look", "crossdock --config " + st.config() + " trace shop-uk/ORDER (or lag, or dlq list)"},
+			{"look", "crossdock --config " + st.config() + " trace " + seats[0].account + "/ORDER (or lag, or dlq list)"},
 			{"data", o.Dir},
 		} {
 			st.say("%-11s %s", a[0], a[1])
@@ -41,21 +46,18 @@ func Trade(ctx context.Context, o Options) error {
 	return errors.Join(err, st.strike())
 }
 
-// trade places an order now and then on either shop, refunds some, and receives goods.
+// trade places an order now and then on some shop, cancels some, and receives goods.
 func (y *year) trade(ctx context.Context) error {
 	// Orders of an earlier run with the same data folder have other ids: names tell them apart.
 	run := time.Now().Unix()
 	rng := rand.New(rand.NewPCG(uint64(run), 1))
-	y.variants = make([]map[string]int64, len(y.shops))
 	var opening []depotsim.Entry
 	for _, g := range simulate.Goods {
 		opening = append(opening, depotsim.Entry{Kind: "opening", ID: "opening/" + g.SKU, SKU: g.SKU, Warehouse: depotName, Quantity: 500, OccurredAt: time.Now()})
-		for i, sh := range y.shops {
-			if y.variants[i] == nil {
-				y.variants[i] = make(map[string]int64)
+		for _, sh := range y.shops {
+			if err := sh.Offer(shops.Good{SKU: g.SKU, Title: g.Title, Price: g.Price}); err != nil {
+				return fmt.Errorf("%s: %w", sh.account, err)
 			}
-			p := sh.AddProduct(shopsim.ProductSpec{Title: g.Title, Variants: []shopsim.VariantSpec{{SKU: g.SKU, Price: g.Price, Tracked: true}}})
-			y.variants[i][g.SKU] = p.Variants[0]
 		}
 	}
 	if err := y.app.Poller.Now(ctx, ratesAccount, connectors.RateDays); err != nil {
@@ -65,14 +67,13 @@ func (y *year) trade(ctx context.Context) error {
 		return ended(ctx, err)
 	}
 	for _, sh := range y.shops {
-		if err := sh.Settle(ctx); err != nil {
-			return ended(ctx, err)
-		}
-		if err := y.app.Poller.Now(ctx, sh.account, connectors.Products); err != nil {
+		if err := y.reconcile(ctx, sh, connectors.Products); err != nil {
 			return ended(ctx, err)
 		}
 	}
-	y.subscribe()
+	if err := y.subscribe(); err != nil {
+		return err
+	}
 	tick := time.NewTicker(150 * time.Millisecond)
 	defer tick.Stop()
 	for n := 1; ; n++ {
@@ -82,18 +83,19 @@ func (y *year) trade(ctx context.Context) error {
 		case <-tick.C:
 		}
 		i := rng.IntN(len(y.shops))
-		spec := shopsim.OrderSpec{Name: fmt.Sprintf("#%d-%d", run%100_000, n), At: time.Now(), Paid: true}
+		// Paid, where what is paid can be cancelled.
+		order := shops.Order{Name: fmt.Sprintf("#%d-%d", run%100_000, n), At: time.Now(), Paid: y.shops[i].Traits().CancelsPaid}
 		for range 1 + rng.IntN(3) {
 			g := simulate.Goods[rng.IntN(len(simulate.Goods))]
-			spec.Lines = append(spec.Lines, shopsim.LineSpec{Variant: y.variants[i][g.SKU], SKU: g.SKU, Title: g.Title, Quantity: 1 + rng.Int64N(2)})
+			order.Lines = append(order.Lines, shops.Line{SKU: g.SKU, Title: g.Title, Quantity: 1 + rng.Int64N(2)})
 		}
-		id, err := y.shops[i].PlaceOrder(spec)
+		id, err := y.shops[i].Place(order)
 		if err != nil {
 			return err
 		}
 		y.played.Add(1)
 		if n%9 == 0 {
-			if err := y.shops[i].Cancel(id, "customer", true, time.Now()); err != nil {
+			if err := y.shops[i].Cancel(id); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -13,34 +14,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/helloword/crossdock/cmd/crossdock/retail"
+	"github.com/helloword/crossdock/cmd/crossdock/shops"
 	"github.com/helloword/crossdock/connectors"
-	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
 	depotsim "github.com/helloword/crossdock/connectors/warehouse/simulator"
 )
-
-// groups are the shops of the year: one for each group of countries.
-var groups = []string{"shop-uk", "shop-ireland", "shop-europe", "shop-world"}
-
-var europe = map[string]bool{
-	"Germany": true, "France": true, "Spain": true, "Netherlands": true, "Belgium": true, "Switzerland": true,
-	"Portugal": true, "Norway": true, "Italy": true, "Finland": true, "Cyprus": true, "Sweden": true, "Austria": true,
-	"Denmark": true, "Poland": true, "Iceland": true, "Greece": true, "Malta": true, "European Community": true,
-	"Lithuania": true, "Czech Republic": true,
-}
-
-// groupOf is the shop where a country buys.
-func groupOf(country string) int {
-	switch {
-	case country == "United Kingdom" || country == "Channel Islands" || country == "Unspecified":
-		return 0
-	case country == "EIRE":
-		return 1
-	case europe[country]:
-		return 2
-	default:
-		return 3
-	}
-}
 
 // isoCountry of the file's names; others stay without.
 var isoCountry = map[string]string{
@@ -57,10 +34,10 @@ type year struct {
 	*stage
 	year    *retail.Year
 	figures retail.Figures
-	// variants[shop][SKU] is what sells it there.
-	variants []map[string]int64
+	// prices that the shops list, by SKU.
+	prices map[string]string
 	// queues[shop] is what happens there, in the order of time.
-	queues [][]func() error
+	queues [][]func(context.Context) error
 	depot  []depotsim.Entry
 	// begin is before anything happens.
 	begin time.Time
@@ -76,11 +53,16 @@ func Year(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := set(ctx, o, groups, "GBP")
+	seats, err := seatsOf(o.Channels, groups...)
 	if err != nil {
 		return nil, err
 	}
-	y := &year{stage: st, year: file, figures: file.Figures()}
+	y := &year{year: file, figures: file.Figures(), prices: file.ListPrices()}
+	st, err := set(ctx, o, seats, "GBP", y.services())
+	if err != nil {
+		return nil, err
+	}
+	y.stage = st
 	var report *Report
 	err = st.play(ctx, func(ctx context.Context) error {
 		watch := y.watch(ctx)
@@ -124,13 +106,17 @@ func bound() (restore func()) {
 
 // script is the year: goods in, listings known, trade, and the last look by poll.
 func (y *year) script(ctx context.Context) error {
-	y.stock()
+	if err := y.stock(); err != nil {
+		return err
+	}
 	y.plan()
 	y.say("%d lines: %d orders on %d shops, %d SKUs", y.year.Rows, y.figures.Orders, len(y.shops), len(y.figures.Levels))
 	if err := y.prepare(ctx); err != nil {
 		return err
 	}
-	y.subscribe()
+	if err := y.subscribe(); err != nil {
+		return err
+	}
 	g, play := errgroup.WithContext(ctx)
 	for i := range y.queues {
 		g.Go(func() error { return y.playShop(play, i) })
@@ -163,21 +149,49 @@ func (y *year) prepare(ctx context.Context) error {
 // playShop does everything that happens on one shop, then polls for what its webhooks did not
 // tell.
 func (y *year) playShop(ctx context.Context, i int) error {
-	queue := y.queues[i]
-	for n, do := range queue {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := do(); err != nil {
-			return fmt.Errorf("%s: %w", y.shops[i].account, err)
-		}
-		queue[n] = nil // the shop has it now
-		y.played.Add(1)
+	sh, queue := y.shops[i], y.queues[i]
+	g, trade := errgroup.WithContext(ctx)
+	played := make(chan struct{})
+	if !sh.Traits().Told {
+		g.Go(func() error { return y.keepPolling(trade, sh, played) })
 	}
-	if err := y.shops[i].Drain(ctx); err != nil {
+	g.Go(func() error {
+		defer close(played)
+		for n, do := range queue {
+			if trade.Err() != nil {
+				return trade.Err()
+			}
+			if err := do(trade); err != nil {
+				return fmt.Errorf("%s: %w", sh.account, err)
+			}
+			queue[n] = nil // the shop has it now
+			y.played.Add(1)
+		}
+		return sh.Drain(trade)
+	})
+	if err := g.Wait(); err != nil {
 		return err
 	}
-	return y.reconcile(ctx, y.shops[i], connectors.Orders)
+	return y.reconcile(ctx, sh, connectors.Orders)
+}
+
+// between is the pause between two polls of a shop that does not tell everything by webhooks.
+const between = 2 * time.Second
+
+// keepPolling polls a shop's orders until all was played.
+func (y *year) keepPolling(ctx context.Context, sh *shop, played <-chan struct{}) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-played:
+			return nil
+		case <-time.After(between):
+		}
+		if err := y.poll(ctx, sh.account, connectors.Orders); err != nil {
+			return err
+		}
+	}
 }
 
 // reconcile polls everything that has happened on a shop so far.
@@ -185,7 +199,16 @@ func (y *year) reconcile(ctx context.Context, sh *shop, name connectors.Subject)
 	if err := sh.Settle(ctx); err != nil {
 		return err
 	}
-	return y.poll(ctx, sh.account, name)
+	looks := 1
+	if name == connectors.Products {
+		looks = sh.Traits().Looks
+	}
+	for range looks {
+		if err := y.poll(ctx, sh.account, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // poll asks once more where an engine was too busy to answer: that is no reason to give a year up.
@@ -203,18 +226,34 @@ func (y *year) poll(ctx context.Context, account string, name connectors.Subject
 }
 
 // stock puts every SKU on the shelf of every shop.
-func (y *year) stock() {
-	y.variants = make([]map[string]int64, len(y.shops))
-	for i, sh := range y.shops {
-		y.variants[i] = make(map[string]int64)
-		for sku, price := range y.year.ListPrices() {
-			p := sh.AddProduct(shopsim.ProductSpec{
-				Title:    y.title(sku),
-				Variants: []shopsim.VariantSpec{{SKU: sku, Price: price, Tracked: retail.Goods(sku)}},
-			})
-			y.variants[i][sku] = p.Variants[0]
+func (y *year) stock() error {
+	for _, sh := range y.shops {
+		for sku, price := range y.prices {
+			if err := sh.Offer(shops.Good{SKU: sku, Title: y.title(sku), Price: price, Service: !retail.Goods(sku)}); err != nil {
+				return fmt.Errorf("%s: %w", sh.account, err)
+			}
 		}
 	}
+	return nil
+}
+
+// services are the codes of the file that are no goods.
+func (y *year) services() (codes []string) {
+	for sku := range y.prices {
+		if !retail.Goods(sku) {
+			codes = append(codes, sku)
+		}
+	}
+	slices.Sort(codes)
+	return codes
+}
+
+// shopOf is the shop where a country buys.
+func (y *year) shopOf(country string) int {
+	if len(y.opts.Channels) > 0 {
+		return channelOf(country, len(y.shops))
+	}
+	return groupOf(country)
 }
 
 func (y *year) title(sku string) string {
@@ -237,12 +276,11 @@ func (y *year) opening(ctx context.Context) error {
 // of time over all shops; the shops only carry out. The file's events are let go of: each
 // lives until it was played.
 func (y *year) plan() {
-	y.queues = make([][]func() error, len(y.shops))
+	y.queues = make([][]func(context.Context) error, len(y.shops))
 	book := retail.NewBook()
-	home := make(map[string]int)   // invoice → shop
-	ids := make(map[string]*int64) // invoice → order id, known when it was placed
+	sold := make(map[string]*sale) // by invoice
 	y.begin = y.year.Events[0].At.Add(-24 * time.Hour)
-	add := func(shop int, f func() error) {
+	add := func(shop int, f func(context.Context) error) {
 		y.queues[shop] = append(y.queues[shop], f)
 		y.total.Add(1)
 	}
@@ -250,18 +288,24 @@ func (y *year) plan() {
 		switch e.Kind {
 		case retail.Sale:
 			book.Sell(e)
-			shop, id := groupOf(e.Country), new(int64)
-			home[e.Invoice], ids[e.Invoice] = shop, id
-			add(shop, func() (err error) {
-				*id, err = y.shops[shop].PlaceOrder(y.order(shop, e))
+			s := &sale{shop: y.shopOf(e.Country), event: e}
+			sold[e.Invoice] = s
+			add(s.shop, func(context.Context) (err error) {
+				s.id, err = y.shops[s.shop].Place(y.order(s.event))
+				s.event = nil
 				return err
 			})
 		case retail.Edit:
 			book.Sell(e)
-			shop, id := home[e.Invoice], ids[e.Invoice]
-			add(shop, func() error { return y.shops[shop].EditOrder(*id, y.lines(shop, e), e.At) })
+			s := sold[e.Invoice]
+			if !y.shops[s.shop].Traits().Edits {
+				// Where nothing can be added to an order, it was all ordered at once.
+				s.event.Lines = append(s.event.Lines, e.Lines...)
+				continue
+			}
+			add(s.shop, func(context.Context) error { return y.shops[s.shop].Edit(s.id, y.lines(e), e.At) })
 		case retail.Return:
-			y.planReturn(book, home, ids, e, add)
+			y.planReturn(book, sold, e, add)
 		case retail.WriteOff, retail.Receipt:
 			kind := "write_off"
 			if e.Kind == retail.Receipt {
@@ -284,15 +328,26 @@ func (y *year) plan() {
 
 func entryID(e *retail.Event, l *retail.Line) string { return e.Invoice + "/" + strconv.Itoa(l.Number) }
 
+// sale is an order of the file: where it was sold, and how it is called there once it is placed.
+type sale struct {
+	shop  int
+	event *retail.Event
+	id    string
+}
+
+// share is what of a credit note belongs to one order.
+type share struct {
+	invoice string
+	refund  shops.Refund
+	skus    []string // of the parts
+	lines   []string // of the credit note
+}
+
 // planReturn sends a credit note's lines to the orders they belong to, one refund an order; a
 // line that no order explains goes to the depot's shelf of unmatched returns.
-func (y *year) planReturn(book *retail.Book, home map[string]int, ids map[string]*int64, e *retail.Event, add func(int, func() error)) {
-	type share struct {
-		parts []retail.Part
-		lines []string
-	}
+func (y *year) planReturn(book *retail.Book, sold map[string]*sale, e *retail.Event, add func(int, func(context.Context) error)) {
 	shares := make(map[string]*share)
-	var order []string
+	var inOrder []*share
 	for _, l := range e.Lines {
 		parts := book.Return(e.Customer, l)
 		if parts == nil {
@@ -306,31 +361,56 @@ func (y *year) planReturn(book *retail.Book, home map[string]int, ids map[string
 		for _, p := range parts {
 			s := shares[p.Invoice]
 			if s == nil {
-				s = new(share)
+				s = &share{invoice: p.Invoice, refund: shops.Refund{At: e.At}}
 				shares[p.Invoice] = s
-				order = append(order, p.Invoice)
+				inOrder = append(inOrder, s)
 			}
-			s.parts = append(s.parts, p)
+			s.refund.Parts = append(s.refund.Parts, shops.Part{Line: p.Line, Quantity: p.Quantity, Minor: p.Minor})
+			s.skus = append(s.skus, l.SKU)
 			if n := strconv.Itoa(l.Number); len(s.lines) == 0 || s.lines[len(s.lines)-1] != n {
 				s.lines = append(s.lines, n)
 			}
 		}
 	}
-	for _, invoice := range order {
-		s, shop, id := shares[invoice], home[invoice], ids[invoice]
-		add(shop, func() error {
-			o, ok := y.shops[shop].Order(*id)
-			if !ok {
-				return fmt.Errorf("order of invoice %s is not there", invoice)
+	for _, s := range inOrder {
+		s.refund.Note = e.Invoice + "#" + strings.Join(s.lines, "+")
+		of := sold[s.invoice]
+		add(of.shop, func(ctx context.Context) error {
+			told, err := y.shops[of.shop].Refund(of.id, s.refund)
+			if err != nil {
+				return fmt.Errorf("credit note %s of invoice %s: %w", e.Invoice, s.invoice, err)
 			}
-			spec := shopsim.RefundSpec{At: e.At, Note: e.Invoice + "#" + strings.Join(s.lines, "+")}
-			for _, p := range s.parts {
-				spec.Lines = append(spec.Lines, shopsim.RefundLineSpec{Line: o.Lines[p.Line].ID, Quantity: p.Quantity, Restock: "cancel", Amount: pence(p.Minor)})
-			}
-			_, err := y.shops[shop].Refund(*id, spec)
-			return err
+			return y.stage.depot.Send(ctx, y.untold(e.Invoice, of, s, told)...)
 		})
 	}
+}
+
+// untold is what the back office says of a refund, because the platform does not: that goods are
+// on the shelf again, money beyond what the platform gives back, and the number of the note.
+func (y *year) untold(note string, of *sale, s *share, told shops.Told) (entries []depotsim.Entry) {
+	if told.Goods && told.Note && told.Minor == s.refund.Minor() {
+		return nil
+	}
+	entry := func() *depotsim.Entry {
+		entries = append(entries, depotsim.Entry{
+			Kind: "return", ID: fmt.Sprintf("%s/%s/%d", note, s.invoice, len(entries)), OccurredAt: s.refund.At, Reference: s.refund.Note,
+			Account: y.shops[of.shop].account, OrderID: of.id,
+		})
+		return &entries[len(entries)-1]
+	}
+	for i, p := range s.refund.Parts {
+		if !told.Goods && retail.Goods(s.skus[i]) {
+			e := entry()
+			e.SKU, e.Warehouse, e.Quantity = s.skus[i], depotName, p.Quantity
+		}
+	}
+	if len(entries) == 0 {
+		entry()
+	}
+	if rest := s.refund.Minor() - told.Minor; rest > 0 || entries[0].SKU == "" {
+		entries[0].Amount = &depotsim.Amount{Text: pence(rest), Currency: "GBP"}
+	}
+	return entries
 }
 
 // pence is an amount as decimal text.
@@ -338,23 +418,21 @@ func pence(minor int64) string {
 	return fmt.Sprintf("%d.%02d", minor/100, minor%100)
 }
 
-func (y *year) order(shop int, e *retail.Event) shopsim.OrderSpec {
-	spec := shopsim.OrderSpec{Name: e.Invoice, At: e.At, Paid: true, SourceIdentifier: e.Invoice, Lines: y.lines(shop, e)}
-	if e.Customer != "" {
-		if id, err := strconv.ParseInt(e.Customer, 10, 64); err == nil {
-			spec.Customer = &shopsim.Customer{ID: id, FirstName: "Customer", LastName: e.Customer}
-		}
+func (y *year) order(e *retail.Event) shops.Order {
+	o := shops.Order{Name: e.Invoice, At: e.At, Paid: true, Lines: y.lines(e)}
+	if id, err := strconv.ParseInt(e.Customer, 10, 64); err == nil {
+		o.Buyer = id
 	}
 	if iso := isoCountry[e.Country]; iso != "" {
-		spec.Shipping = &shopsim.Address{FirstName: "Customer", LastName: e.Customer, Country: e.Country, CountryCode: iso}
+		o.Country, o.CountryCode = e.Country, iso
 	}
-	return spec
+	return o
 }
 
-func (y *year) lines(shop int, e *retail.Event) []shopsim.LineSpec {
-	lines := make([]shopsim.LineSpec, len(e.Lines))
+func (y *year) lines(e *retail.Event) []shops.Line {
+	lines := make([]shops.Line, len(e.Lines))
 	for i, l := range e.Lines {
-		lines[i] = shopsim.LineSpec{Variant: y.variants[shop][l.SKU], SKU: l.SKU, Title: y.title(l.SKU), Quantity: l.Quantity, Price: l.PriceText}
+		lines[i] = shops.Line{SKU: l.SKU, Title: y.title(l.SKU), Quantity: l.Quantity, Price: l.PriceText}
 	}
 	return lines
 }

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -19,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/helloword/crossdock/cmd/crossdock/shops"
 )
 
 // Options of a run.
@@ -45,26 +46,6 @@ const Secret = "simulated-secret"
 // SecretVariable is the environment variable that the printed connection refers to.
 const SecretVariable = "CROSSDOCK_SIMULATED_SECRET" //nolint:gosec // a name
 
-// shop is one platform's simulator as it is run here.
-type shop interface {
-	http.Handler
-	// stock opens the shop with made-up goods.
-	stock(goods []Good) error
-	// sell places one order of a good, paid where a paid order can be cancelled, and returns the
-	// platform's name of it.
-	sell(g Good, quantity int64) (order string, err error)
-	// cancel cancels an order that sell returned.
-	cancel(order string) error
-	// subscribe lets everything that happens be delivered to an address, where the platform
-	// delivers at all.
-	subscribe(address string) error
-	// shown is how many of a good the shop offers.
-	shown(sku string) int64
-	// connection is the YAML of a connection to the shop at the address, not indented.
-	connection(address string) string
-	Close()
-}
-
 // Good is one article of the made-up trade.
 type Good struct{ SKU, Title, Price string }
 
@@ -75,19 +56,11 @@ var Goods = []Good{
 	{"BAG-LINEN", "Bag, linen", "18.75"}, {"CANDLE-6", "Candles, box of six", "14.40"},
 }
 
-// platforms that can be run alone, by name.
-var platforms = map[string]func(o Options) (shop, error){
-	"amazon":      openAmazon,
-	"ebay":        openEbay,
-	"magento":     openMagento,
-	"shopify":     openShopify,
-	"woocommerce": openWooCommerce,
-}
+// opening is how many of each good a shop has at first.
+const opening = 500
 
-// Platforms are the names, sorted.
-func Platforms() []string {
-	return slices.Sorted(maps.Keys(platforms))
-}
+// Platforms are the names of those that can be run, sorted.
+func Platforms() []string { return shops.Platforms() }
 
 // Running is a simulated shop that serves.
 type Running struct {
@@ -98,27 +71,25 @@ type Running struct {
 
 // Start opens a shop, fills it, and lets it serve at o.Listen until Stop.
 func Start(platform string, o Options) (*Running, error) {
-	open := platforms[platform]
-	if open == nil {
-		return nil, fmt.Errorf("there is no simulator of %q: choose one of %s", platform, strings.Join(Platforms(), ", "))
-	}
 	if err := loopback(o.Listen); err != nil {
 		return nil, err
 	}
-	s, err := open(o)
+	s, err := shops.Open(platform, shops.Spec{Currency: o.Currency, Secret: Secret, Reference: "env:" + SecretVariable, Seed: o.Seed, Faults: o.Faults})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.stock(Goods); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("filling the shop: %w", err)
+	for _, g := range Goods {
+		if err := s.Offer(shops.Good{SKU: g.SKU, Title: g.Title, Price: g.Price, Quantity: opening}); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("filling the shop: %w", err)
+		}
 	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("listening: %w: choose another address with --listen", err)
 	}
-	t := &till{shop: s, out: o.Out}
+	t := &till{Shop: s, out: o.Out}
 	srv := &http.Server{Handler: t, ReadHeaderTimeout: 5 * time.Second}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(l) })
@@ -131,7 +102,7 @@ func Start(platform string, o Options) (*Running, error) {
 func (r *Running) Stop() { r.stop() }
 
 // Subscribe lets the platform deliver its webhooks to an address, where it has any.
-func (r *Running) Subscribe(address string) error { return r.till.subscribe(address) }
+func (r *Running) Subscribe(address string) error { return r.till.Subscribe(address) }
 
 // Sell places one order, and returns what the platform calls it.
 func (r *Running) Sell(g Good, quantity int64) (order string, err error) {
@@ -139,13 +110,13 @@ func (r *Running) Sell(g Good, quantity int64) (order string, err error) {
 }
 
 // Shown is how many of a SKU the shop offers.
-func (r *Running) Shown(sku string) int64 { return r.till.shown(sku) }
+func (r *Running) Shown(sku string) int64 { return r.till.Shown(sku) }
 
 // Connection is the connection of a configuration file under a name, indented as it stands
 // below "connections".
 func (r *Running) Connection(name string) string {
 	text := "  " + name + ":\n"
-	for line := range strings.Lines(r.till.connection(r.Address)) {
+	for line := range strings.Lines(r.till.Connection(r.Address)) {
 		text += "    " + line
 	}
 	return text
@@ -186,7 +157,7 @@ func loopback(address string) error {
 
 // till counts what is asked of the shop, and sells.
 type till struct {
-	shop
+	shops.Shop
 	out io.Writer
 
 	mu    sync.Mutex
@@ -200,7 +171,7 @@ func (t *till) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	t.calls[r.Method]++
 	t.mu.Unlock()
-	t.shop.ServeHTTP(w, r)
+	t.Shop.ServeHTTP(w, r)
 }
 
 // counted is what was asked so far, "12 GET, 3 POST".
@@ -216,6 +187,15 @@ func (t *till) counted() string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
+}
+
+// sell places one order of a good, paid where a paid order can be cancelled, and returns the
+// platform's name of it.
+func (t *till) sell(g Good, quantity int64) (order string, err error) {
+	if t.Shown(g.SKU) < quantity {
+		return "", errSoldOut
+	}
+	return t.Place(shops.Order{Paid: t.Traits().CancelsPaid, Lines: []shops.Line{{SKU: g.SKU, Title: g.Title, Quantity: quantity}}})
 }
 
 // trade sells until ctx ends; every ninth order is cancelled.
@@ -247,7 +227,7 @@ func (t *till) trade(ctx context.Context, o Options) error {
 		}
 		fmt.Fprintf(t.out, "order %s: %d × %s at %s; calls so far: %s\n", order, quantity, g.SKU, g.Price, t.counted())
 		if n%9 == 0 {
-			if err := t.cancel(order); err != nil {
+			if err := t.Cancel(order); err != nil {
 				return fmt.Errorf("cancelling %s: %w", order, err)
 			}
 			fmt.Fprintf(t.out, "order %s: cancelled\n", order)

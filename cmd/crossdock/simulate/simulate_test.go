@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/helloword/crossdock/cmd/crossdock/config"
@@ -129,20 +128,5 @@ func TestRefusals(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s %s %s: got %v, want it to say %q", tc.platform, tc.listen, tc.faults, err, tc.want)
 		}
-	}
-}
-
-func TestFaults(t *testing.T) {
-	type faults struct {
-		Duplicate, FailAfter float64
-		LateBy               time.Duration
-		PageDrift, HTML      bool
-	}
-	var got faults
-	if err := setFaults(&got, "duplicate=0.5, fail-after=1,page-drift,html=false"); err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(faults{Duplicate: 0.5, FailAfter: 1, PageDrift: true}, got); d != "" {
-		t.Error(d)
 	}
 }

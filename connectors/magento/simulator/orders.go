@@ -48,6 +48,7 @@ type shipment struct {
 
 type memo struct {
 	id       int64
+	number   string
 	order    *order
 	created  int64
 	lines    []memoLine
@@ -451,9 +452,11 @@ func (s *Simulator) cancel(o *order) bool {
 
 // RefundSpec is goods or money given back.
 type RefundSpec struct {
-	At    time.Time
-	Note  string
-	Lines []RefundLineSpec
+	At time.Time
+	// Number is the credit memo's, default "000000001" and so on: a shop may count as its books do.
+	Number string
+	Note   string
+	Lines  []RefundLineSpec
 	// Shipping given back; empty = none.
 	Shipping string
 	// Plus and Minus are adjustments; empty = none.
@@ -548,7 +551,10 @@ func (s *Simulator) refund(o *order, spec RefundSpec) (*memo, error) {
 			s.item(goods.product.sku).quantity += back
 		}
 	}
-	m.id = s.id("creditmemo")
+	m.id, m.number = s.id("creditmemo"), spec.Number
+	if m.number == "" {
+		m.number = increment(m.id)
+	}
 	if spec.Note != "" {
 		m.comments = []string{spec.Note}
 	}

@@ -307,7 +307,7 @@ func (s *Simulator) memoJSON(m *memo) any {
 	for i, c := range m.comments {
 		comments = append(comments, object{"entity_id": i + 1, "parent_id": m.id, "comment": c, "created_at": clock(m.created), "is_customer_notified": 0, "is_visible_on_front": 0})
 	}
-	v := object{"entity_id": m.id, "increment_id": increment(m.id), "order_id": m.order.id, "state": 2, "created_at": clock(m.created), "updated_at": clock(m.created),
+	v := object{"entity_id": m.id, "increment_id": m.number, "order_id": m.order.id, "state": 2, "created_at": clock(m.created), "updated_at": clock(m.created),
 		"store_id": 1, "base_currency_code": s.cfg.Currency, "items": items, "comments": comments}
 	for name, minor := range map[string]int64{
 		"grand_total": m.total, "subtotal": subtotal, "tax_amount": tax, "discount_amount": -discount, "discount_tax_compensation_amount": compensation,

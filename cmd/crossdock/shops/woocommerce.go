@@ -1,0 +1,146 @@
+package shops
+
+import (
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/helloword/crossdock/connectors/woocommerce/simulator"
+)
+
+type wooShop struct {
+	*simulator.Simulator
+	spec     Spec
+	variants map[string]int64
+}
+
+func openWooCommerce(o Spec) (Shop, error) {
+	c := simulator.Config{Currency: o.Currency, ConsumerKey: o.Secret, ConsumerSecret: o.Secret, WebhookSecret: o.Secret, Seed: o.Seed}
+	if o.Hurried {
+		c.Workers, c.Queue, c.KeepWebhooks = 8, 512, true
+	}
+	if err := setFaults(&c.Faults, o.Faults); err != nil {
+		return nil, err
+	}
+	return &wooShop{simulator.New(c), o, make(map[string]int64)}, nil
+}
+
+func (*wooShop) Traits() Traits {
+	return Traits{Hooks: true, Told: true, Edits: true, CancelsPaid: true, Looks: 1}
+}
+
+func (s *wooShop) Offer(g Good) error {
+	p := s.AddProduct(simulator.ProductSpec{Title: g.Title, Variants: []simulator.VariantSpec{{SKU: g.SKU, Price: g.Price, Tracked: !g.Service, Available: g.Quantity}}})
+	s.variants[g.SKU] = p.Variants[0]
+	return nil
+}
+
+func (s *wooShop) lines(of []Line) []simulator.LineSpec {
+	lines := make([]simulator.LineSpec, len(of))
+	for i, l := range of {
+		lines[i] = simulator.LineSpec{Variant: s.variants[l.SKU], SKU: l.SKU, Title: l.Title, Quantity: l.Quantity, Price: l.Price}
+	}
+	return lines
+}
+
+func (s *wooShop) Place(o Order) (string, error) {
+	spec := simulator.OrderSpec{Name: o.Name, At: o.At, Paid: o.Paid, Lines: s.lines(o.Lines)}
+	if o.Buyer != 0 {
+		spec.Customer = &simulator.Customer{ID: o.Buyer, FirstName: "Customer", LastName: buyerName(o)}
+	}
+	if o.CountryCode != "" {
+		spec.Shipping = &simulator.Address{FirstName: "Customer", LastName: buyerName(o), CountryCode: o.CountryCode}
+	}
+	id, err := s.PlaceOrder(spec)
+	return strconv.FormatInt(id, 10), err
+}
+
+func (s *wooShop) Edit(order string, add []Line, at time.Time) error {
+	id, err := number(order)
+	if err != nil {
+		return err
+	}
+	return s.EditOrder(id, s.lines(add), at)
+}
+
+// Refund: the shop gives back no more than was paid.
+func (s *wooShop) Refund(order string, r Refund) (Told, error) {
+	id, err := number(order)
+	if err != nil {
+		return Told{}, err
+	}
+	o, ok := s.Order(id)
+	if !ok {
+		return Told{}, fmt.Errorf("order %s is not there", order)
+	}
+	paid := o.Total
+	for _, before := range o.Refunds {
+		paid -= before.Total
+	}
+	given, amounts := r.left(paid)
+	spec := simulator.RefundSpec{At: r.At, Note: r.Note}
+	for i, p := range r.Parts {
+		spec.Lines = append(spec.Lines, simulator.RefundLineSpec{Line: o.Lines[p.Line].ID, Quantity: p.Quantity, Restock: "cancel", Amount: text(amounts[i], s.spec.Currency)})
+	}
+	if _, err := s.Simulator.Refund(id, spec); err != nil {
+		return Told{}, err
+	}
+	return Told{given, true, true}, nil
+}
+
+func (s *wooShop) Cancel(order string) error {
+	id, err := number(order)
+	if err != nil {
+		return err
+	}
+	return s.Simulator.Cancel(id, "customer", true, time.Now())
+}
+
+func (s *wooShop) Subscribe(address string) error {
+	topics := []string{"order.created", "order.updated", "order.deleted"}
+	if !s.spec.Hurried {
+		// Each line of each order changes a product, and each write of ours does.
+		topics = append(topics, "product.created", "product.updated", "product.deleted")
+	}
+	s.Simulator.Subscribe(address, topics...)
+	return nil
+}
+
+func (s *wooShop) SetFaults(f Faults) {
+	s.Simulator.SetFaults(simulator.Faults{Duplicate: f.Duplicate, Reorder: f.Reorder, ReorderBy: f.ReorderBy, Drop: f.Drop})
+}
+
+func (s *wooShop) Shown(sku string) int64 { return s.Available(s.variants[sku]) }
+
+func (s *wooShop) Listings() iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		for l := range s.Simulator.Listings() {
+			if l.Tracked && !yield(l.SKU, l.Available) {
+				return
+			}
+		}
+	}
+}
+
+func (s *wooShop) Stats() Stats {
+	st := s.Simulator.Stats()
+	return Stats{st.WebhooksSent, st.WebhooksDuplicated, st.WebhooksDropped, st.PushesAccepted}
+}
+
+func (s *wooShop) Connection(address string) string {
+	connection := fmt.Sprintf(`connector: woocommerce
+allow_loopback: true
+woocommerce:
+  shop: https://shop.example.com
+  test_base_url: %s
+  consumer_key: %s
+  consumer_secret: %[2]s
+  webhook_secret: %[2]s
+  currency: %[3]s
+`, address, s.spec.Reference, s.Config().Currency)
+	if s.spec.Hurried {
+		connection += "  page_size: 100\n"
+	}
+	return connection
+}
