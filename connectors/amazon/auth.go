@@ -10,6 +10,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/bearer"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -129,7 +130,7 @@ func (a *auth) ask(ctx context.Context, form url.Values) (*bearer.Answer, error)
 		return nil, fmt.Errorf("%w: Amazon refuses the refresh token of seller %s: the authorisation was taken back or is older than 365 days: authorise the application again (`crossdock connect`), or put the new token where refresh_token points",
 			connectors.ErrNeedsAuthorisation, a.cfg.SellerID)
 	case code == http.StatusTooManyRequests:
-		return nil, &connectors.RetryAfterError{After: retryAfter(answer.Header, 2*time.Second), Err: errors.New("asking for a token: too many requests")}
+		return nil, &connectors.RetryAfterError{After: calls.RetryAfter(answer.Header, a.deps.Now(), 2*time.Second), Err: errors.New("asking for a token: too many requests")}
 	case (code == http.StatusBadRequest || code == http.StatusForbidden) && answer.JSON:
 		return nil, fmt.Errorf("%w: Amazon gives no token to client %s (%d %s): check client_id, and that the application has the role for it",
 			connectors.ErrNeedsAuthorisation, jsonread.Clip(a.cfg.ClientID), code, jsonread.Clip(answer.Error))

@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/internal/httpx"
 )
@@ -78,42 +77,21 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	if cfg.TestBaseURL != "" {
 		base, tokens = cfg.TestBaseURL, cfg.TestBaseURL
 	}
-	h := unfollowing(deps.HTTP)
+	h := calls.Unfollowing(deps.HTTP)
 	return &client{
 		cfg: cfg, deps: deps, base: base, http: h, pause: retryPause,
 		auth: newAuth(cfg, tokens, h, deps),
 	}
 }
 
-// unfollowing is the client without redirects: one would carry the token along. It is an
-// answer that we report, never one that we follow.
-func unfollowing(c *http.Client) *http.Client {
-	h := *c
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &h
-}
-
 // errNotFound: there is no such thing at Amazon.
 var errNotFound = errors.New("not found")
-
-// unsentError marks that the call certainly did nothing; everything else of a write that
-// failed may have been done.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-
-// passingError is a failure of the other side that usually passes (5xx, a cut connection).
-type passingError struct{ err error }
-
-func (e *passingError) Error() string { return e.err.Error() }
-func (e *passingError) Unwrap() error { return e.err }
 
 // inputError: Amazon says that the request is wrong.
 type inputError struct{ code, message string }
 
 func (e *inputError) Error() string {
-	return fmt.Sprintf("Amazon refuses the request: %s %s", jsonread.Clip(e.code), clipLong(e.message))
+	return fmt.Sprintf("Amazon refuses the request: %s %s", jsonread.Clip(e.code), calls.Clip(e.message))
 }
 
 func (e *inputError) Unwrap() error { return connectors.ErrPermanent }
@@ -127,34 +105,13 @@ const (
 // read asks, and asks again after a failure that passes: reading twice harms nobody. Where
 // Amazon asks to wait for longer than a moment the caller hears of it.
 func (c *client) read(ctx context.Context, k call) (*answer, error) {
-	for attempt := 1; ; attempt++ {
-		a, err := c.send(ctx, k)
-		if err == nil {
-			return a, nil
-		}
-		var retry *connectors.RetryAfterError
-		var passing *passingError
-		var large *httpx.BodyTooLargeError
-		pause := time.Duration(attempt) * c.pause
-		switch {
-		case errors.As(err, &large):
-			return nil, fmt.Errorf("%w: %w", connectors.ErrPermanent, err)
-		case attempt == maxReads:
-			return nil, err
-		case errors.As(err, &retry) && retry.After <= 5*time.Second:
-			pause = retry.After
-		case errors.As(err, &passing):
-		default:
-			return nil, err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
+	how := calls.Patience{Tries: maxReads, Wait: 5 * time.Second, Failures: maxReads, Pause: c.pause}
+	a, err := calls.Read(ctx, how, func(ctx context.Context) (*answer, error) { return c.send(ctx, k) })
+	var large *httpx.BodyTooLargeError
+	if errors.As(err, &large) {
+		err = fmt.Errorf("%w: %w", connectors.ErrPermanent, err)
 	}
+	return a, err
 }
 
 // send sends one call once; after a refused token once more with a new one.
@@ -163,17 +120,17 @@ func (c *client) send(ctx context.Context, k call) (*answer, error) {
 	if k.body != nil {
 		var err error
 		if body, err = json.Marshal(k.body); err != nil {
-			return nil, &unsentError{fmt.Errorf("encoding %s: %w", k.op.name, err)}
+			return nil, calls.Unsent(fmt.Errorf("encoding %s: %w", k.op.name, err))
 		}
 	}
 	if err := c.deps.Limiter.Wait(ctx, k.op.name, 1, k.priority); err != nil {
-		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", k.op.name, err)}
+		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", k.op.name, err))
 	}
 	stale := ""
 	for {
 		access, err := c.auth.token(ctx, k.op.scope, stale)
 		if err != nil {
-			return nil, &unsentError{err}
+			return nil, calls.Unsent(err)
 		}
 		a, err := c.once(ctx, k, body, access)
 		if errors.Is(err, errToken) && stale == "" {
@@ -193,16 +150,13 @@ var errToken = fmt.Errorf("%w: Amazon refuses the access token: authorise the ap
 func (c *client) once(ctx context.Context, k call, body []byte, access string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
-	// The request may have reached Amazon from the moment that its head was written.
-	var written atomic.Bool
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
 	var payload io.Reader
 	if body != nil {
 		payload = bytes.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), k.op.method, c.base+k.path+encode(k.query), payload)
+	req, err := http.NewRequestWithContext(ctx, k.op.method, c.base+k.path+encode(k.query), payload)
 	if err != nil {
-		return nil, &unsentError{err}
+		return nil, calls.Unsent(err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -210,28 +164,17 @@ func (c *client) once(ctx context.Context, k call, body []byte, access string) (
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("X-Amz-Access-Token", access)
 	req.Header.Set("X-Amz-Date", c.deps.Now().UTC().Format("20060102T150405Z"))
-	resp, err := c.http.Do(req)
+	resp, text, err := calls.Do(c.http, req, maxAnswer)
 	if err != nil {
-		err = &passingError{httpx.RedactError(err)}
-		if !written.Load() {
-			return nil, &unsentError{err}
-		}
 		return nil, err
-	}
-	text, err := httpx.ReadBody(resp, maxAnswer)
-	if err != nil {
-		return nil, &passingError{err}
 	}
 	c.learn(k.op, resp.Header)
 	if err := c.status(k.op, resp, text); err != nil {
 		return nil, err
 	}
-	a := &answer{body: text}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		a.date = date.UTC()
-	}
+	a := &answer{body: text, date: calls.Date(resp)}
 	if first := firstByte(text); first != '{' && !(first == 0 && resp.StatusCode == http.StatusNoContent) {
-		return nil, &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of Amazon", jsonread.Clip(resp.Header.Get("Content-Type")))}
+		return nil, calls.Passing(fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of Amazon", jsonread.Clip(resp.Header.Get("Content-Type"))))
 	}
 	return a, nil
 }
@@ -285,41 +228,27 @@ func (c *client) status(op operation, resp *http.Response, text []byte) error {
 	}
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden && strings.Contains(strings.ToLower(why+details), "token"):
-		return &unsentError{errToken}
+		return calls.Unsent(errToken)
 	case code == http.StatusForbidden:
-		return &unsentError{fmt.Errorf("%w: Amazon answered 403 %s: give the application the role that %s needs (README), and authorise it again",
-			connectors.ErrNeedsAuthorisation, clipLong(why), op.name)}
+		return calls.Unsent(fmt.Errorf("%w: Amazon answered 403 %s: give the application the role that %s needs (README), and authorise it again",
+			connectors.ErrNeedsAuthorisation, calls.Clip(why), op.name))
 	case code == http.StatusTooManyRequests:
-		after := retryAfter(resp.Header, op.pause)
+		after := calls.RetryAfter(resp.Header, c.deps.Now(), op.pause)
 		c.deps.Limiter.Observe(op.name, connectors.LimitState{RetryAfter: after})
-		return &unsentError{&connectors.RetryAfterError{After: after, Err: errors.New("Amazon answered 429, the quota is spent")}}
+		return calls.Unsent(&connectors.RetryAfterError{After: after, Err: errors.New("Amazon answered 429, the quota is spent")})
 	case code == http.StatusNotFound:
-		return &unsentError{fmt.Errorf("%w: %s", errNotFound, clipLong(why))}
+		return calls.Unsent(fmt.Errorf("%w: %s", errNotFound, calls.Clip(why)))
 	case code >= 300 && code < 400:
 		host := "nowhere"
 		if u, err := resp.Location(); err == nil {
 			host = u.Host
 		}
-		return &unsentError{fmt.Errorf("%w: Amazon redirects to %s, which is not followed: check region", connectors.ErrPermanent, jsonread.Clip(host))}
+		return calls.Unsent(fmt.Errorf("%w: Amazon redirects to %s, which is not followed: check region", connectors.ErrPermanent, jsonread.Clip(host)))
 	case code >= 500:
-		return &passingError{fmt.Errorf("Amazon answered %d %s", code, jsonread.Clip(first))}
+		return calls.Passing(fmt.Errorf("Amazon answered %d %s", code, jsonread.Clip(first)))
 	default:
-		return &unsentError{&inputError{first, strings.TrimSpace(fmt.Sprintf("(%d) %s %s", code, why, details))}}
+		return calls.Unsent(&inputError{first, strings.TrimSpace(fmt.Sprintf("(%d) %s %s", code, why, details))})
 	}
-}
-
-func retryAfter(h http.Header, otherwise time.Duration) time.Duration {
-	if s, err := strconv.ParseFloat(h.Get("Retry-After"), 64); err == nil && s >= 0 && s < 86400 {
-		return time.Duration(s * float64(time.Second))
-	}
-	return otherwise
-}
-
-func clipLong(s string) string {
-	if len(s) > 300 {
-		return strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return s
 }
 
 // stamp is a time as Amazon reads it.

@@ -47,15 +47,6 @@ func TestTooManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestRetryAfter: what Amazon wishes, in bounds, or else the pause of the operation.
-func TestRetryAfter(t *testing.T) {
-	for text, want := range map[string]time.Duration{"": time.Minute, "7": 7 * time.Second, "0.5": 500 * time.Millisecond, "-1": time.Minute, "soon": time.Minute, "1e300": time.Minute, "NaN": time.Minute} {
-		if got := retryAfter(http.Header{"Retry-After": {text}}, time.Minute); got != want {
-			t.Errorf("Retry-After %q: %s, want %s", text, got, want)
-		}
-	}
-}
-
 // TestUnitPrices: what Amazon names where it fits, and else what makes the total.
 func TestUnitPrices(t *testing.T) {
 	item := func(units int, unit, total string) []string {

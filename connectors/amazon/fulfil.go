@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -60,11 +61,11 @@ func (f *fulfiller) PushFulfilment(ctx context.Context, w connectors.FulfilmentW
 		query: url.Values{"includedData": {"FULFILLMENT,PACKAGES"}}, priority: connectors.Normal,
 	})
 	if err != nil {
-		return outcome(&unsentError{err}), whole(err)
+		return outcome(calls.Unsent(err)), whole(err)
 	}
 	var known shippedOrder
 	if err := json.Unmarshal(a.body, &known); err != nil || known.Order.Channel.Marketplace == "" {
-		return outcome(&unsentError{&passingError{fmt.Errorf("the answer about order %s cannot be read", clipLong(w.OrderID))}}), nil
+		return outcome(calls.Unsent(calls.Passing(fmt.Errorf("the answer about order %s cannot be read", calls.Clip(w.OrderID))))), nil
 	}
 	reference := packageReference(w.CommandID)
 	for _, p := range known.Order.Packages {

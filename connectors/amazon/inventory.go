@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -145,7 +146,7 @@ func readSummaries(body []byte) (nodes []string, next string, err error) {
 	}
 	r.End()
 	if r.Err() != nil {
-		return nil, "", &passingError{fmt.Errorf("a page of Amazon's warehouses cannot be read: %v", r.Err())}
+		return nil, "", calls.Passing(fmt.Errorf("a page of Amazon's warehouses cannot be read: %v", r.Err()))
 	}
 	return nodes, next, nil
 }

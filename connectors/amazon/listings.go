@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -149,7 +150,7 @@ func readListings(body []byte) (items []string, next string, err error) {
 	}
 	r.End()
 	if r.Err() != nil {
-		return nil, "", &passingError{fmt.Errorf("a page of listings cannot be read: %v", r.Err())}
+		return nil, "", calls.Passing(fmt.Errorf("a page of listings cannot be read: %v", r.Err()))
 	}
 	return items, next, nil
 }

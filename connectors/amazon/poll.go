@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -185,8 +186,7 @@ func (p *orderPoller) handle(ctx context.Context, messages []message, emit func(
 	away := 0
 	for _, id := range order {
 		raw, err := p.order(ctx, id, connectors.Urgent)
-		var passing *passingError
-		if away++; !errors.As(err, &passing) {
+		if away++; !calls.IsPassing(err) {
 			away = 0
 		}
 		switch {
@@ -265,7 +265,7 @@ func (c *client) order(ctx context.Context, id string, urgency connectors.Priori
 	}
 	r.End()
 	if r.Err() != nil || node == "" || node == "null" {
-		return raw, &passingError{fmt.Errorf("the answer about order %s cannot be read: %v", jsonread.Clip(id), r.Err())}
+		return raw, calls.Passing(fmt.Errorf("the answer about order %s cannot be read: %v", jsonread.Clip(id), r.Err()))
 	}
 	return orderRaw(node), nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -113,7 +114,7 @@ func (c *client) submit(ctx context.Context, n int, of func(i int) submission) (
 	known, err := c.lookup(ctx, skus, urgency)
 	if err != nil {
 		// Nothing was written, whatever became of the question.
-		r := outcome(&unsentError{err})
+		r := outcome(calls.Unsent(err))
 		for i := range results {
 			results[i] = r
 		}
@@ -162,10 +163,9 @@ func whole(err error) error {
 
 // outcome says what became of a call that failed.
 func outcome(err error) connectors.Result {
-	var unsent *unsentError
 	var retry *connectors.RetryAfterError
-	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: clipLong(err.Error())}
-	if errors.As(err, &unsent) {
+	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: calls.Clip(err.Error())}
+	if calls.IsUnsent(err) {
 		r.Outcome = event.Outcome_OUTCOME_NOT_SENT
 	}
 	if errors.As(err, &retry) {
@@ -236,13 +236,13 @@ func (s submitted) result(attribute string) connectors.Result {
 	}
 	switch {
 	case worst != nil:
-		return refused(worst.Code, clipLong(worst.Message))
+		return refused(worst.Code, calls.Clip(worst.Message))
 	case s.Status == "ACCEPTED":
-		return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED, Code: s.Status, Message: "submission " + clipLong(s.ID)}
+		return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED, Code: s.Status, Message: "submission " + calls.Clip(s.ID)}
 	case s.Status == "INVALID", s.Status == "VALID":
 		return refused(s.Status, "Amazon did not take the submission and names no error")
 	default:
-		return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: clipLong(s.Status), Message: "Amazon answered with a status that is not known"}
+		return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: calls.Clip(s.Status), Message: "Amazon answered with a status that is not known"}
 	}
 }
 
@@ -297,7 +297,7 @@ func (c *client) lookup(ctx context.Context, skus []string, urgency connectors.P
 			Items []*foundListing `json:"items"`
 		}
 		if err := json.Unmarshal(a.body, &data); err != nil {
-			return nil, &passingError{errors.New("looking up listings: the answer cannot be read")}
+			return nil, calls.Passing(errors.New("looking up listings: the answer cannot be read"))
 		}
 		for _, l := range data.Items {
 			if l != nil {
@@ -321,7 +321,7 @@ func (c *client) lookup(ctx context.Context, skus []string, urgency connectors.P
 		}
 		l := &foundListing{}
 		if err := json.Unmarshal(a.body, l); err != nil {
-			return nil, &passingError{errors.New("looking up a listing: the answer cannot be read")}
+			return nil, calls.Passing(errors.New("looking up a listing: the answer cannot be read"))
 		}
 		found[sku] = l
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/internal/httpx"
 )
 
@@ -50,7 +51,7 @@ func newQueue(cfg Config, deps connectors.Deps) (*queue, error) {
 	}
 	options := sqs.Options{
 		Region:     address.region,
-		HTTPClient: unfollowing(deps.HTTP),
+		HTTPClient: calls.Unfollowing(deps.HTTP),
 		// The secret is read at each use, so that a rotation needs no restart.
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			secret, err := cfg.QueueSecretKey.Resolve()

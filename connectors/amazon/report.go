@@ -21,6 +21,7 @@ import (
 	"golang.org/x/text/encoding/japanese"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/internal/httpx"
 )
@@ -94,7 +95,7 @@ func (c *client) createReport(ctx context.Context) (id string, err error) {
 		ID string `json:"reportId"`
 	}
 	if err := json.Unmarshal(a.body, &data); err != nil || data.ID == "" {
-		return "", &passingError{errors.New("asking for a report: the answer names none")}
+		return "", calls.Passing(errors.New("asking for a report: the answer names none"))
 	}
 	return data.ID, nil
 }
@@ -123,7 +124,7 @@ func (c *client) getReport(ctx context.Context, id string) (m madeReport, err er
 		return m, err
 	}
 	if err := json.Unmarshal(a.body, &m); err != nil || m.Status == "" {
-		return m, &passingError{fmt.Errorf("the answer about report %s cannot be read", jsonread.Clip(id))}
+		return m, calls.Passing(fmt.Errorf("the answer about report %s cannot be read", jsonread.Clip(id)))
 	}
 	return m, nil
 }
@@ -139,21 +140,21 @@ func (c *client) readReport(ctx context.Context, m madeReport, emit func(connect
 		Compression string `json:"compressionAlgorithm"`
 	}
 	if err := json.Unmarshal(a.body, &document); err != nil || document.URL == "" {
-		return &passingError{errors.New("the answer about a report's document cannot be read")}
+		return calls.Passing(errors.New("the answer about a report's document cannot be read"))
 	}
 	// The address holds its own authorisation and is another host's: nothing of ours goes along.
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, document.URL, nil)
 	if err != nil {
-		return &passingError{errors.New("downloading a report: its address cannot be read")}
+		return calls.Passing(errors.New("downloading a report: its address cannot be read"))
 	}
 	req.Header.Set("Accept-Encoding", "identity")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return &passingError{fmt.Errorf("downloading a report: %w", httpx.RedactError(err))}
+		return calls.Passing(fmt.Errorf("downloading a report: %w", httpx.RedactError(err)))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return &passingError{fmt.Errorf("downloading a report: the answer is %d", resp.StatusCode)}
+		return calls.Passing(fmt.Errorf("downloading a report: the answer is %d", resp.StatusCode))
 	}
 	var body io.Reader = resp.Body
 	switch document.Compression {
@@ -161,7 +162,7 @@ func (c *client) readReport(ctx context.Context, m madeReport, emit func(connect
 	case "GZIP":
 		z, err := gzip.NewReader(body)
 		if err != nil {
-			return &passingError{fmt.Errorf("downloading a report: gzip: %w", err)}
+			return calls.Passing(fmt.Errorf("downloading a report: gzip: %w", err))
 		}
 		defer func() { _ = z.Close() }()
 		body = z
@@ -240,11 +241,11 @@ func rows(body io.Reader, of encoding.Encoding, limit int64, at time.Time, emit 
 	case errors.Is(err, bufio.ErrTooLong):
 		return fmt.Errorf("reading a report: %w: a line of more than %d bytes", connectors.ErrPermanent, maxRow)
 	case err != nil:
-		return &passingError{fmt.Errorf("reading a report: %w", err)}
+		return calls.Passing(fmt.Errorf("reading a report: %w", err))
 	case limited.N <= 0:
 		return fmt.Errorf("reading a report: %w: it is larger than %d bytes: set report_every to 0", connectors.ErrPermanent, limit)
 	case head == nil:
-		return &passingError{errors.New("reading a report: it is empty")}
+		return calls.Passing(errors.New("reading a report: it is empty"))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -142,7 +143,7 @@ func (p *orderPoller) searchPage(ctx context.Context, w *window) (page orderPage
 	}
 	r.End()
 	if r.Err() != nil {
-		return orderPage{}, &passingError{fmt.Errorf("a page of orders cannot be read: %v", r.Err())}
+		return orderPage{}, calls.Passing(fmt.Errorf("a page of orders cannot be read: %v", r.Err()))
 	}
 	return page, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 )
 
 // Operations of the Notifications API. What is the application's own, and not a seller's, is
@@ -81,7 +82,7 @@ func (k *keeper) destination(ctx context.Context) (id string, err error) {
 		Payload []found `json:"payload"`
 	}
 	if err := json.Unmarshal(a.body, &all); err != nil {
-		return "", &passingError{errors.New("the list of destinations cannot be read")}
+		return "", calls.Passing(errors.New("the list of destinations cannot be read"))
 	}
 	arn := k.address.arn()
 	for _, d := range all.Payload {
@@ -98,7 +99,7 @@ func (k *keeper) destination(ctx context.Context) (id string, err error) {
 		Payload found `json:"payload"`
 	}
 	if err := json.Unmarshal(a.body, &made); err != nil || made.Payload.ID == "" {
-		return "", &passingError{errors.New("the new destination has no id")}
+		return "", calls.Passing(errors.New("the new destination has no id"))
 	}
 	return made.Payload.ID, nil
 }
@@ -139,7 +140,7 @@ func (k *keeper) subscription(ctx context.Context, kind string) (*subscription, 
 		Payload subscription `json:"payload"`
 	}
 	if err := json.Unmarshal(a.body, &have); err != nil || have.Payload.ID == "" {
-		return nil, &passingError{errors.New("the subscription cannot be read")}
+		return nil, calls.Passing(errors.New("the subscription cannot be read"))
 	}
 	return &have.Payload, nil
 }

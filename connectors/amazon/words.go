@@ -76,7 +76,6 @@ DISCOUNT
 DONE
 DONE_BEFORE
 DPD
-Date
 EG
 EGP
 ERROR
@@ -155,7 +154,6 @@ Quantity
 QueueDoesNotExist
 RECIPIENT
 RequestThrottled
-Retry-After
 SA
 SAR
 SE

@@ -13,6 +13,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/bearer"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -142,7 +143,7 @@ func (a *auth) ask(ctx context.Context, id, secret string, form url.Values) (*be
 		return nil, fmt.Errorf("%w: eBay refuses a token for the %s (%d %s): check client_id and client_secret, and that the keyset is not disabled",
 			connectors.ErrNeedsAuthorisation, a.actor, code, jsonread.Clip(answer.Error))
 	case code == http.StatusTooManyRequests:
-		return nil, &connectors.RetryAfterError{After: retryAfter(answer.Header, a.deps.Now(), time.Minute), Err: errors.New("asking for a token: too many requests")}
+		return nil, &connectors.RetryAfterError{After: calls.RetryAfter(answer.Header, a.deps.Now(), time.Minute), Err: errors.New("asking for a token: too many requests")}
 	default:
 		return nil, fmt.Errorf("asking for a token: eBay answered %d %s, no token", code, jsonread.Clip(answer.Header.Get("Content-Type")))
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 )
 
 // scopes is what the seller's consent has to include, and what for.
@@ -54,7 +55,7 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		case err != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
-			r.OK, r.Detail, r.Advice = false, clipLong(err.Error()), q.advice
+			r.OK, r.Detail, r.Advice = false, calls.Clip(err.Error()), q.advice
 			var retry *connectors.RetryAfterError
 			if errors.As(err, &retry) {
 				r.Advice = "the quota is used up: wait, or ask eBay for a higher one (Application Growth Check)"
@@ -88,7 +89,7 @@ func quotaText(limits rateLimits) string {
 	if text == "" {
 		return "answers; no quotas were told"
 	}
-	return clipLong(text)
+	return calls.Clip(text)
 }
 
 // own checks what needs no question.

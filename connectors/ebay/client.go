@@ -7,15 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
-	"github.com/helloword/crossdock/internal/httpx"
 )
 
 // maxAnswer bounds one answer, after decompression: 200 orders of many lines.
@@ -52,13 +51,10 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	case cfg.Sandbox:
 		base, apart = sandboxHost, sandboxApart
 	}
-	// A redirect would carry the token along: it is an answer that we report, never one that
-	// we follow.
-	h := *deps.HTTP
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &client{cfg: cfg, deps: deps, base: base, apart: apart, http: &h, tokens: map[actor]*auth{}, sign: newSigner(cfg, deps.Now)}
+	h := calls.Unfollowing(deps.HTTP)
+	c := &client{cfg: cfg, deps: deps, base: base, apart: apart, http: h, tokens: map[actor]*auth{}, sign: newSigner(cfg, deps.Now)}
 	for _, who := range []actor{asUser, asApplication} {
-		c.tokens[who] = newAuth(cfg, who, base, &h, deps)
+		c.tokens[who] = newAuth(cfg, who, base, h, deps)
 	}
 	return c
 }
@@ -71,19 +67,6 @@ type answer struct {
 	// date is the server's clock; zero when it was not told.
 	date time.Time
 }
-
-// unsentError marks that the call certainly did nothing; everything else of a write that
-// failed may have been done.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-
-// passingError is a failure of the other side that usually passes (5xx, a cut connection).
-type passingError struct{ err error }
-
-func (e *passingError) Error() string { return e.err.Error() }
-func (e *passingError) Unwrap() error { return e.err }
 
 // fault is one entry of "errors", as all of these APIs write it.
 type fault struct {
@@ -112,7 +95,7 @@ func (e *refusal) Error() string {
 		return "eBay answered " + strconv.Itoa(e.status)
 	}
 	f := e.faults[0]
-	return fmt.Sprintf("eBay answered %d: %d %s", e.status, f.ID, clipLong(f.text()))
+	return fmt.Sprintf("eBay answered %d: %d %s", e.status, f.ID, calls.Clip(f.text()))
 }
 
 func (e *refusal) code() string {
@@ -128,45 +111,13 @@ func missing(err error) bool {
 	return errors.As(err, &r) && r.status == http.StatusNotFound
 }
 
-func clipLong(s string) string {
-	if len(s) > 300 {
-		return strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return s
-}
-
-// maxTries bounds how often one read is asked before its caller hears of it.
-const maxTries = 4
+// patience of one read.
+var patience = calls.Patience{Tries: 4, Wait: 10 * time.Second, Failures: 2, Pause: 200 * time.Millisecond}
 
 // read makes a call that changes nothing. It waits, bounded, when eBay asks for it, and asks
 // again after a failure that passes: reading twice harms nobody.
 func (c *client) read(ctx context.Context, r request) (*answer, error) {
-	var err error
-	for attempt := range maxTries {
-		var a *answer
-		if a, err = c.send(ctx, r); err == nil {
-			return a, nil
-		}
-		var pause time.Duration
-		var retry *connectors.RetryAfterError
-		var passing *passingError
-		switch {
-		case errors.As(err, &retry) && retry.After <= 10*time.Second:
-			pause = retry.After
-		case errors.As(err, &passing) && attempt < 2:
-			pause = time.Duration(attempt+1) * 200 * time.Millisecond
-		default:
-			return nil, err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
-	}
-	return nil, err
+	return calls.Read(ctx, patience, func(ctx context.Context) (*answer, error) { return c.send(ctx, r) })
 }
 
 // send makes a call once; after a refused token once more with a new one.
@@ -175,17 +126,17 @@ func (c *client) send(ctx context.Context, r request) (*answer, error) {
 	if r.body != nil {
 		var err error
 		if body, err = json.Marshal(r.body); err != nil {
-			return nil, &unsentError{fmt.Errorf("encoding %s: %w", r.name(), err)}
+			return nil, calls.Unsent(fmt.Errorf("encoding %s: %w", r.name(), err))
 		}
 	}
 	if err := c.deps.Limiter.Wait(ctx, r.bucket, 1, r.priority); err != nil {
-		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", r.bucket, err)}
+		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", r.bucket, err))
 	}
 	stale := ""
 	for {
 		token, err := c.tokens[r.actor()].token(ctx, stale)
 		if err != nil {
-			return nil, &unsentError{err}
+			return nil, calls.Unsent(err)
 		}
 		a, err := c.once(ctx, r, body, token)
 		if errors.Is(err, errToken) && stale == "" {
@@ -208,16 +159,13 @@ var errScope = errors.New("a scope is missing")
 func (c *client) once(ctx context.Context, r request, body []byte, token string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
-	// The request may have reached eBay from the moment that its head was written.
-	var written atomic.Bool
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
 	base := c.base
 	if r.apart() {
 		base = c.apart
 	}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), r.method, base+r.target(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, r.method, base+r.target(), bytes.NewReader(body))
 	if err != nil {
-		return nil, &unsentError{err}
+		return nil, calls.Unsent(err)
 	}
 	if r.body == nil {
 		req.Body, req.GetBody, req.ContentLength = http.NoBody, nil, 0
@@ -229,30 +177,19 @@ func (c *client) once(ctx context.Context, r request, body []byte, token string)
 	req.Header.Set("X-EBAY-C-MARKETPLACE-ID", c.cfg.Marketplace)
 	if r.signed {
 		if err := c.sign.sign(req, body); err != nil {
-			return nil, &unsentError{err}
+			return nil, calls.Unsent(err)
 		}
 	}
-	resp, err := c.http.Do(req)
+	resp, text, err := calls.Do(c.http, req, maxAnswer)
 	if err != nil {
-		err = httpx.RedactError(err)
-		if !written.Load() {
-			return nil, &unsentError{&passingError{err}}
-		}
-		return nil, &passingError{err}
-	}
-	text, err := httpx.ReadBody(resp, maxAnswer)
-	if err != nil {
-		return nil, &passingError{err}
+		return nil, err
 	}
 	if err := c.status(r, resp, text); err != nil {
 		return nil, err
 	}
-	a := &answer{status: resp.StatusCode, body: text, header: resp.Header}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		a.date = date
-	}
+	a := &answer{status: resp.StatusCode, body: text, header: resp.Header, date: calls.Date(resp)}
 	if len(text) > 0 && text[0] != '{' {
-		return nil, &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of eBay", jsonread.Clip(resp.Header.Get("Content-Type")))}
+		return nil, calls.Passing(fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of eBay", jsonread.Clip(resp.Header.Get("Content-Type"))))
 	}
 	return a, nil
 }
@@ -271,37 +208,25 @@ func (c *client) status(r request, resp *http.Response, text []byte) error {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusUnauthorized:
-		return &unsentError{errToken}
+		return calls.Unsent(errToken)
 	case code == http.StatusForbidden && (len(said.Errors) == 0 || said.Errors[0].Domain == "ACCESS"):
-		return &unsentError{fmt.Errorf("%w: %w: %w: the consent lacks a scope for %s (`crossdock check` names it): let the seller consent again", connectors.ErrNeedsAuthorisation, errScope, refused, r.bucket)}
+		return calls.Unsent(fmt.Errorf("%w: %w: %w: the consent lacks a scope for %s (`crossdock check` names it): let the seller consent again", connectors.ErrNeedsAuthorisation, errScope, refused, r.bucket))
 	case code == http.StatusTooManyRequests:
 		after := c.quotas.pause(r.bucket, c.deps.Now())
-		after = retryAfter(resp.Header, c.deps.Now(), after)
+		after = calls.RetryAfter(resp.Header, c.deps.Now(), after)
 		c.deps.Limiter.Observe(r.bucket, connectors.LimitState{RetryAfter: after})
-		return &unsentError{&connectors.RetryAfterError{After: after, Err: fmt.Errorf("eBay answered 429: the quota of %s is used up", r.bucket)}}
+		return calls.Unsent(&connectors.RetryAfterError{After: after, Err: fmt.Errorf("eBay answered 429: the quota of %s is used up", r.bucket)})
 	case code >= 300 && code < 400:
 		where := "nowhere"
 		if u, err := resp.Location(); err == nil {
 			where = u.Host
 		}
-		return &unsentError{fmt.Errorf("%w: eBay redirects to %s, which is not followed", connectors.ErrPermanent, jsonread.Clip(where))}
+		return calls.Unsent(fmt.Errorf("%w: eBay redirects to %s, which is not followed", connectors.ErrPermanent, jsonread.Clip(where)))
 	case code >= 500:
-		return &passingError{refused}
+		return calls.Passing(refused)
 	default:
-		return &unsentError{fmt.Errorf("%w: %w", connectors.ErrPermanent, refused)}
+		return calls.Unsent(fmt.Errorf("%w: %w", connectors.ErrPermanent, refused))
 	}
-}
-
-// retryAfter reads Retry-After, in seconds or as a time.
-func retryAfter(h http.Header, now time.Time, otherwise time.Duration) time.Duration {
-	text := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(text, 64); err == nil && s >= 0 && s <= 86400 {
-		return time.Duration(s * float64(time.Second))
-	}
-	if at, err := http.ParseTime(text); err == nil && at.After(now) && at.Before(now.Add(48*time.Hour)) {
-		return at.Sub(now)
-	}
-	return otherwise
 }
 
 // decode reads an answer off the orders' path.
@@ -310,7 +235,7 @@ func decode(a *answer, what string, into any) error {
 		return nil
 	}
 	if err := json.Unmarshal(a.body, into); err != nil {
-		return &passingError{fmt.Errorf("reading the answer to %s: %w", what, err)}
+		return calls.Passing(fmt.Errorf("reading the answer to %s: %w", what, err))
 	}
 	return nil
 }

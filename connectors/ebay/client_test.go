@@ -12,9 +12,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 )
 
@@ -92,8 +92,7 @@ func TestBadAnswers(t *testing.T) {
 			if got := connectors.Class(err); got != tt.class || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("got %s: %v, want %s and %q", got, err, tt.class, tt.says)
 			}
-			var unsent *unsentError
-			if got := errors.As(err, &unsent); got != tt.unsent {
+			if got := calls.IsUnsent(err); got != tt.unsent {
 				t.Errorf("certainly not done: %v, want %v", got, tt.unsent)
 			}
 			// Whatever it was, a write of which nothing is known says so.
@@ -223,18 +222,6 @@ func TestTargets(t *testing.T) {
 	} {
 		if got := (request{endpoint: callOrder, ids: []string{tt.id}}).target(); got != tt.want {
 			t.Errorf("got %s, want %s", got, tt.want)
-		}
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Duration{
-		"": time.Minute, "5": 5 * time.Second, "0.5": 500 * time.Millisecond, "-1": time.Minute, "1e99": time.Minute, "NaN": time.Minute,
-		"Mon, 02 Nov 2026 08:00:00 GMT": time.Minute, "Mon, 02 Nov 2026 09:00:30 GMT": 30 * time.Second,
-	} {
-		if got := retryAfter(http.Header{"Retry-After": {text}}, now, time.Minute); got != want {
-			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
 }

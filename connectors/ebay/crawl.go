@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -91,7 +92,7 @@ func (b *offerBook) of(ctx context.Context, sku string, fresh bool, p connectors
 		if len(answer.Offers) > 0 && string(answer.Offers) != "null" {
 			o.text = string(answer.Offers)
 			if err := json.Unmarshal(answer.Offers, &o.list); err != nil {
-				return nil, &passingError{fmt.Errorf("reading the offers of SKU %s: %w", jsonread.Clip(sku), err)}
+				return nil, calls.Passing(fmt.Errorf("reading the offers of SKU %s: %w", jsonread.Clip(sku), err))
 			}
 		}
 	}
@@ -305,11 +306,11 @@ func (c *client) itemsOf(ctx context.Context, skus []string, p connectors.Priori
 		case r.Status == http.StatusNotFound || r.Status == http.StatusBadRequest:
 			told++
 		default:
-			return nil, &passingError{fmt.Errorf("SKU %s could not be read: status %d", jsonread.Clip(r.SKU), r.Status)}
+			return nil, calls.Passing(fmt.Errorf("SKU %s could not be read: status %d", jsonread.Clip(r.SKU), r.Status))
 		}
 	}
 	if told < len(skus) {
-		return nil, &passingError{errors.New("the answer leaves SKUs out")}
+		return nil, calls.Passing(errors.New("the answer leaves SKUs out"))
 	}
 	return found, nil
 }

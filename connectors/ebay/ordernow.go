@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/money"
 )
 
@@ -86,7 +87,7 @@ func (c *client) shipmentsNow(ctx context.Context, id string) ([]shipmentNow, er
 
 // asked is the result of a write whose question before it failed: nothing was done.
 func (c *client) asked(err error) (connectors.Result, error) {
-	r := c.failure(&unsentError{err})
+	r := c.failure(calls.Unsent(err))
 	if connectors.Class(err) == connectors.Class(connectors.ErrNeedsAuthorisation) {
 		return r, err
 	}

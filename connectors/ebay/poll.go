@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -260,7 +261,7 @@ func readList(body []byte, list string, head func(string) node) (nodes []node, t
 	}
 	r.End()
 	if r.Err() != nil {
-		return nil, 0, false, &passingError{fmt.Errorf("the answer cannot be read: %w", r.Err())}
+		return nil, 0, false, calls.Passing(fmt.Errorf("the answer cannot be read: %w", r.Err()))
 	}
 	return nodes, total, more, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
@@ -78,7 +79,7 @@ func (b *offerBook) revise(ctx context.Context, v *revisions, sku string, p conn
 		if connectors.Class(err) == connectors.Class(connectors.ErrNeedsAuthorisation) || ctx.Err() != nil {
 			return nil, connectors.Result{}, err
 		}
-		return nil, b.failure(&unsentError{err}), nil
+		return nil, b.failure(calls.Unsent(err)), nil
 	}
 	live := o.live()
 	switch {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -116,9 +117,8 @@ func (c *client) updateAll(ctx context.Context, entries []priceQuantity, p conne
 
 // failure is the result of a write whose call failed as a whole.
 func (c *client) failure(err error) connectors.Result {
-	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: clipLong(err.Error())}
-	var unsent *unsentError
-	if errors.As(err, &unsent) {
+	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: calls.Clip(err.Error())}
+	if calls.IsUnsent(err) {
 		r.Outcome = event.Outcome_OUTCOME_NOT_SENT
 	}
 	var retry *connectors.RetryAfterError
@@ -194,7 +194,7 @@ func (c *client) part(a entryAnswer) connectors.Result {
 	}
 	r := connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: "HTTP_" + strconv.Itoa(a.Status)}
 	if len(a.Errors) > 0 {
-		r.Code, r.Message = strconv.FormatInt(a.Errors[0].ID, 10), clipLong(a.Errors[0].text())
+		r.Code, r.Message = strconv.FormatInt(a.Errors[0].ID, 10), calls.Clip(a.Errors[0].text())
 	}
 	switch {
 	case revisionsUsed(a.Errors):

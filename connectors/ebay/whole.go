@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -55,7 +56,7 @@ func (p *orderPoller) whole(ctx context.Context, n node) (connectors.Raw, error)
 		}
 		list, count := shipmentsOf(a.body)
 		if list == "" {
-			return connectors.Raw{}, &passingError{errors.New("reading its shipments: the answer cannot be read")}
+			return connectors.Raw{}, calls.Passing(errors.New("reading its shipments: the answer cannot be read"))
 		}
 		// Numbers that do not match at the last try never will: what is known is told.
 		if count == f.shipments || attempt == maxChanges {

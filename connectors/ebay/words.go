@@ -40,7 +40,6 @@ DHL
 DHLGlobalMail
 DIGITAL
 DPD
-Date
 DeutschePost
 EBAY
 EBAY_AT
@@ -106,7 +105,6 @@ PosteItaliane
 QUANTITY
 REQUESTED
 REVISIONS_USED_UP
-Retry-After
 RoyalMail
 SELLER_CANCEL
 SETTLING

@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/bearer"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
-	"github.com/helloword/crossdock/internal/httpx"
 )
 
 // maxAnswer bounds one answer, after decompression: 300 orders of 100 kB.
@@ -54,11 +52,8 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	if cfg.Auth != AuthIMS {
 		base += "/rest/" + cfg.Store
 	}
-	// A redirect would carry the token along, and turn a POST into a GET: it is an answer that
-	// we report, never one that we follow.
-	h := *deps.HTTP
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client{cfg: cfg, deps: deps, base: base, http: &h, auth: &auth{cfg: cfg, base: base, http: &h, deps: deps, held: bearer.NewHolder(deps, "magento/"+deps.Account)}, patient: true}
+	h := calls.Unfollowing(deps.HTTP)
+	return &client{cfg: cfg, deps: deps, base: base, http: h, auth: &auth{cfg: cfg, base: base, http: h, deps: deps, held: bearer.NewHolder(deps, "magento/"+deps.Account)}, patient: true}
 }
 
 // answer is what came back with 200.
@@ -67,19 +62,6 @@ type answer struct {
 	// date is the server's clock; zero when it was not told.
 	date time.Time
 }
-
-// unsentError marks that the call certainly did nothing; everything else of a write that
-// failed may have been done.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-
-// passingError is a failure of the other side that usually passes (5xx, a cut connection).
-type passingError struct{ err error }
-
-func (e *passingError) Error() string { return e.err.Error() }
-func (e *passingError) Unwrap() error { return e.err }
 
 // errNotFound: the shop has no such object.
 var errNotFound = fmt.Errorf("%w: the shop has none", connectors.ErrPermanent)
@@ -91,42 +73,21 @@ type refusedError struct {
 }
 
 func (e *refusedError) Error() string {
-	return fmt.Sprintf("the shop refuses (%d): %s", e.status, clipLong(e.text))
+	return fmt.Sprintf("the shop refuses (%d): %s", e.status, calls.Clip(e.text))
 }
 func (e *refusedError) Unwrap() error { return connectors.ErrPermanent }
 
-// maxWaits bounds how often one read waits before its caller hears of it.
-const maxWaits = 6
+// patience of one read.
+var patience = calls.Patience{Tries: 6, Wait: 30 * time.Second, Failures: 2, Pause: 200 * time.Millisecond}
 
 // read asks. It waits, bounded, when it is told to, and asks again after a failure that
 // passes: reading twice harms nobody.
 func (c *client) read(ctx context.Context, path string, q query, p connectors.Priority) (*answer, error) {
-	var err error
-	for attempt := range maxWaits {
-		var a *answer
-		if a, err = c.send(ctx, http.MethodGet, path, q, nil, p); err == nil {
-			return a, nil
-		}
-		var pause time.Duration
-		var retry *connectors.RetryAfterError
-		var passing *passingError
-		switch {
-		case errors.As(err, &retry) && c.patient && retry.After <= 30*time.Second:
-			pause = retry.After
-		case errors.As(err, &passing) && c.patient && attempt < 2:
-			pause = time.Duration(attempt+1) * 200 * time.Millisecond
-		default:
-			return nil, err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
+	how := patience
+	if !c.patient {
+		how = calls.Patience{Tries: 1}
 	}
-	return nil, err
+	return calls.Read(ctx, how, func(ctx context.Context) (*answer, error) { return c.send(ctx, http.MethodGet, path, q, nil, p) })
 }
 
 // write sends a body once.
@@ -140,11 +101,11 @@ func (c *client) send(ctx context.Context, method, path string, q query, body an
 	if body != nil {
 		var err error
 		if text, err = json.Marshal(body); err != nil {
-			return nil, &unsentError{fmt.Errorf("encoding %s %s: %w", method, path, err)}
+			return nil, calls.Unsent(fmt.Errorf("encoding %s %s: %w", method, path, err))
 		}
 	}
 	if err := c.deps.Limiter.Wait(ctx, operation, 1, p); err != nil {
-		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", c.deps.Account, err)}
+		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", c.deps.Account, err))
 	}
 	stale := ""
 	for {
@@ -171,41 +132,27 @@ func (c *client) once(ctx context.Context, method, path string, q query, body []
 	if len(q) > 0 {
 		full += "?" + q.encode()
 	}
-	// The request may have reached the shop from the moment that its head was written.
-	var written atomic.Bool
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), method, full, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, full, bytes.NewReader(body))
 	if err != nil {
-		return nil, "", &unsentError{err}
+		return nil, "", calls.Unsent(err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("Accept", "application/json")
 	if used, err = c.auth.authorise(ctx, req, address, q, stale); err != nil {
-		return nil, "", &unsentError{err}
+		return nil, "", calls.Unsent(err)
 	}
-	resp, err := c.http.Do(req)
+	resp, text, err := calls.Do(c.http, req, maxAnswer)
 	if err != nil {
-		err = httpx.RedactError(err)
-		if !written.Load() {
-			return nil, used, &unsentError{&passingError{err}}
-		}
-		return nil, used, &passingError{err}
-	}
-	text, err := httpx.ReadBody(resp, maxAnswer)
-	if err != nil {
-		return nil, used, &passingError{err}
+		return nil, used, err
 	}
 	if err := c.status(resp, text); err != nil {
 		return nil, used, err
 	}
-	a = &answer{body: string(text)}
+	a = &answer{body: string(text), date: calls.Date(resp)}
 	if first := jsonread.NewString(a.body).Peek(); first == 0 || first == '<' {
-		return nil, used, &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of the shop", jsonread.Clip(resp.Header.Get("Content-Type")))}
-	}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		a.date = date
+		return nil, used, calls.Passing(fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of the shop", jsonread.Clip(resp.Header.Get("Content-Type"))))
 	}
 	return a, used, nil
 }
@@ -219,32 +166,24 @@ func (c *client) status(resp *http.Response, body []byte) error {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		// Magento answers 401 both to wrong keys and to a resource that was not granted, and
 		// names the resource then.
-		return &unsentError{fmt.Errorf("%w (%d %s): `crossdock check` says which resource is missing", errToken, code, clipLong(text))}
+		return calls.Unsent(fmt.Errorf("%w (%d %s): `crossdock check` says which resource is missing", errToken, code, calls.Clip(text)))
 	case code == http.StatusNotFound:
-		return &unsentError{fmt.Errorf("%w (404 %s)", errNotFound, clipLong(text))}
+		return calls.Unsent(fmt.Errorf("%w (404 %s)", errNotFound, calls.Clip(text)))
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
-		after := retryAfter(resp.Header, time.Second)
+		after := calls.RetryAfter(resp.Header, c.deps.Now(), time.Second)
 		c.deps.Limiter.Observe(operation, connectors.LimitState{RetryAfter: after})
-		return &unsentError{&connectors.RetryAfterError{After: after, Err: fmt.Errorf("the shop answered %d", code)}}
+		return calls.Unsent(&connectors.RetryAfterError{After: after, Err: fmt.Errorf("the shop answered %d", code)})
 	case code >= 300 && code < 400:
 		host := "nowhere"
 		if u, err := resp.Location(); err == nil {
 			host = u.Scheme + "://" + u.Host
 		}
-		return &unsentError{fmt.Errorf("%w: the shop redirects to %s, which is not followed: write its address as it is in base_url", connectors.ErrPermanent, jsonread.Clip(host))}
+		return calls.Unsent(fmt.Errorf("%w: the shop redirects to %s, which is not followed: write its address as it is in base_url", connectors.ErrPermanent, jsonread.Clip(host)))
 	case code >= 500:
-		return &passingError{fmt.Errorf("the shop answered %d %s", code, clipLong(text))}
+		return calls.Passing(fmt.Errorf("the shop answered %d %s", code, calls.Clip(text)))
 	default:
-		return &unsentError{&refusedError{code, text}}
+		return calls.Unsent(&refusedError{code, text})
 	}
-}
-
-// retryAfter reads the header in seconds, the only form that proxies in front of shops send.
-func retryAfter(h http.Header, otherwise time.Duration) time.Duration {
-	if s, err := strconv.ParseFloat(h.Get("Retry-After"), 64); err == nil && s > 0 && s < 86400 {
-		return time.Duration(s * float64(time.Second))
-	}
-	return otherwise
 }
 
 // message is what an error body says: a template with %1 or %name, and what stands for them,
@@ -270,11 +209,4 @@ func message(body []byte) string {
 		}
 	}
 	return e.Message
-}
-
-func clipLong(s string) string {
-	if len(s) > 300 {
-		return strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return s
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -97,7 +98,7 @@ func (p *shipper) PushFulfilment(ctx context.Context, w connectors.FulfilmentWri
 		return outcome(nil, err)
 	}
 	if id, err := strconv.ParseInt(strings.Trim(a.body, "\" \n"), 10, 64); err != nil || id <= 0 {
-		return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: codeNotPossible, Message: "the shop answered no shipment's id: " + clipLong(a.body)}, nil
+		return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: codeNotPossible, Message: "the shop answered no shipment's id: " + calls.Clip(a.body)}, nil
 	}
 	return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED}, nil
 }
@@ -122,7 +123,7 @@ func unsent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &unsentError{err}
+	return calls.Unsent(err)
 }
 
 // outcome is a result: a refusal that was found, or what an error says.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -43,10 +44,10 @@ func readPage(body string) (p page, err error) {
 	r.End()
 	if r.Err() != nil {
 		// Not wrapped: to a poll a broken answer is a failure that passes, not a dead letter.
-		return page{}, &passingError{fmt.Errorf("the answer cannot be read: %v", r.Err())}
+		return page{}, calls.Passing(fmt.Errorf("the answer cannot be read: %v", r.Err()))
 	}
 	if seen&2 == 0 {
-		return page{}, &passingError{errors.New("the answer is no search result: it has no total_count")}
+		return page{}, calls.Passing(errors.New("the answer is no search result: it has no total_count"))
 	}
 	return p, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -81,11 +82,11 @@ func (p *pricer) PushPrice(ctx context.Context, writes []connectors.PriceWrite) 
 		case said == "":
 			results[i].Outcome = event.Outcome_OUTCOME_ACCEPTED
 		case err != nil:
-			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: clipLong(said)}
+			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: calls.Clip(said)}
 		case p.same(shown[inputs[n].SKU], inputs[n].Price.String()):
 			results[i].Outcome = event.Outcome_OUTCOME_ACCEPTED
 		default:
-			results[i] = refusal(codeNotApplied, clipLong(said))
+			results[i] = refusal(codeNotApplied, calls.Clip(said))
 		}
 	}
 	return results, nil

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -59,7 +60,7 @@ func (p *pusher) PushStock(ctx context.Context, writes []connectors.StockWrite) 
 	before, err := p.look(ctx, skus, urgency)
 	if err != nil {
 		// Nothing was written yet.
-		return p.failed(results, &unsentError{err})
+		return p.failed(results, calls.Unsent(err))
 	}
 	open := p.plan(writes, before, results)
 	for attempt := 0; len(open) > 0; attempt++ {
@@ -183,7 +184,7 @@ func (p *pusher) verify(ctx context.Context, open []wanted, before map[string]*s
 		r := &results[w.at]
 		switch {
 		case err != nil:
-			*r = connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: "it was written and could not be read back: " + clipLong(err.Error())}
+			*r = connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: "it was written and could not be read back: " + calls.Clip(err.Error())}
 		case s.reserved < w.reserved && again:
 			w.reserved = s.reserved
 			rest = append(rest, w)
@@ -214,9 +215,8 @@ func (c *client) failed(results []connectors.Result, err error) ([]connectors.Re
 
 // resultOf is what an error says about the write that it ended.
 func resultOf(err error) connectors.Result {
-	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: clipLong(err.Error())}
-	var unsent *unsentError
-	if errors.As(err, &unsent) {
+	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: calls.Clip(err.Error())}
+	if calls.IsUnsent(err) {
 		r.Outcome = event.Outcome_OUTCOME_NOT_SENT
 	}
 	var retry *connectors.RetryAfterError

@@ -19,7 +19,6 @@ Authorization
 BUNDLE_SHIPS_WHOLE
 CHANGED_MEANWHILE
 Content-Type
-Date
 FPT
 HMAC-SHA256
 Magento_Catalog

@@ -12,6 +12,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/bearer"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -200,7 +201,7 @@ func (a *auth) ask(ctx context.Context, form url.Values) (*bearer.Answer, error)
 		return nil, fmt.Errorf("%w: Shopify refuses a token for %s (%d %s): check client_id and client_secret, or install the app again",
 			connectors.ErrNeedsAuthorisation, a.cfg.Shop, code, jsonread.Clip(answer.Error))
 	case code == http.StatusTooManyRequests:
-		return nil, &connectors.RetryAfterError{After: retryAfter(answer.Header, time.Second), Err: errors.New("asking for a token: too many requests")}
+		return nil, &connectors.RetryAfterError{After: calls.RetryAfter(answer.Header, a.deps.Now(), time.Second), Err: errors.New("asking for a token: too many requests")}
 	default:
 		return nil, fmt.Errorf("asking for a token: Shopify answered %d %s, no token", code, answer.Header.Get("Content-Type"))
 	}

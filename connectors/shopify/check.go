@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 )
 
 // scope is one that the app was granted, or needs: what for, and by which modules.
@@ -207,7 +208,7 @@ func (k *keeper) EnsureWebhooks(ctx context.Context, address string) error {
 		}
 		for _, payload := range data {
 			for _, e := range payload.Errors {
-				return fmt.Errorf("%w: Shopify refuses to subscribe to %s: %s", connectors.ErrPermanent, t.name, clipLong(e.Message))
+				return fmt.Errorf("%w: Shopify refuses to subscribe to %s: %s", connectors.ErrPermanent, t.name, calls.Clip(e.Message))
 			}
 		}
 	}

@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
-	"github.com/helloword/crossdock/internal/httpx"
 )
 
 // maxAnswer bounds one answer, after decompression.
@@ -50,12 +48,9 @@ func newClient(cfg Config, deps connectors.Deps) *client {
 	if cfg.TestBaseURL != "" {
 		base = strings.TrimRight(cfg.TestBaseURL, "/")
 	}
-	// A redirect would carry the token along, and turn the POST into a GET: it is an answer
-	// that we report, never one that we follow.
-	h := *deps.HTTP
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &client{cfg: cfg, deps: deps, base: base, http: &h, costs: map[string]float64{}, fits: map[string]int{}}
-	c.auth = newAuth(cfg, base, &h, deps)
+	h := calls.Unfollowing(deps.HTTP)
+	c := &client{cfg: cfg, deps: deps, base: base, http: h, costs: map[string]float64{}, fits: map[string]int{}}
+	c.auth = newAuth(cfg, base, h, deps)
 	return c
 }
 
@@ -83,68 +78,30 @@ type throttle struct {
 // errTooExpensive: the document costs more than Shopify takes in one call: ask for less.
 var errTooExpensive = errors.New("the query costs too much for one call")
 
-// unsentError marks that the call certainly did nothing; everything else of a write that
-// failed may have been done.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-
-// maxWaits bounds how often one read waits for the bucket before its caller hears of it.
-const maxWaits = 6
+// patience of one read; the bucket refills within seconds.
+var patience = calls.Patience{Tries: 6, Wait: time.Minute, Failures: 2, Pause: 200 * time.Millisecond}
 
 // read sends a query. It waits, bounded, when Shopify asks for it, and asks again after a
 // failure that passes: reading twice harms nobody.
 func (c *client) read(ctx context.Context, d *document, vars any, p connectors.Priority) (*answer, error) {
-	var err error
-	for attempt := range maxWaits {
-		var a *answer
-		if a, err = c.send(ctx, d, vars, p); err == nil {
-			return a, nil
-		}
-		var pause time.Duration
-		var retry *connectors.RetryAfterError
-		var passing *passingError
-		switch {
-		case errors.As(err, &retry) && retry.After <= time.Minute:
-			pause = retry.After
-		case errors.As(err, &passing) && attempt < 2:
-			pause = time.Duration(attempt+1) * 200 * time.Millisecond
-		default:
-			return nil, err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
-	}
-	return nil, err
+	return calls.Read(ctx, patience, func(ctx context.Context) (*answer, error) { return c.send(ctx, d, vars, p) })
 }
-
-// passingError is a failure of the other side that usually passes (5xx, a cut connection).
-type passingError struct{ err error }
-
-func (e *passingError) Error() string { return e.err.Error() }
-func (e *passingError) Unwrap() error { return e.err }
 
 // send sends one document once; after a refused token once more with a new one.
 func (c *client) send(ctx context.Context, d *document, vars any, p connectors.Priority) (*answer, error) {
 	body, err := json.Marshal(map[string]any{"query": d.text, "operationName": d.name, "variables": vars})
 	if err != nil {
-		return nil, &unsentError{fmt.Errorf("encoding %s: %w", d.name, err)}
+		return nil, calls.Unsent(fmt.Errorf("encoding %s: %w", d.name, err))
 	}
 	cost := c.cost(d)
 	if err := c.deps.Limiter.Wait(ctx, operation, cost, p); err != nil {
-		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", c.cfg.Shop, err)}
+		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", c.cfg.Shop, err))
 	}
 	stale := ""
 	for {
 		token, err := c.auth.token(ctx, stale)
 		if err != nil {
-			return nil, &unsentError{err}
+			return nil, calls.Unsent(err)
 		}
 		a, err := c.once(ctx, d, body, token, cost)
 		if errors.Is(err, errToken) && stale == "" {
@@ -164,36 +121,22 @@ var errToken = fmt.Errorf("%w: Shopify refuses the access token: authorise the a
 func (c *client) once(ctx context.Context, d *document, body []byte, token string, spent float64) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
-	// The request may have reached Shopify from the moment that its head was written.
-	var written atomic.Bool
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost,
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost,
 		c.base+"/admin/api/"+c.cfg.APIVersion+"/graphql.json", bytes.NewReader(body))
 	if err != nil {
-		return nil, &unsentError{err}
+		return nil, calls.Unsent(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("X-Shopify-Access-Token", token)
-	resp, err := c.http.Do(req)
+	resp, text, err := calls.Do(c.http, req, maxAnswer)
 	if err != nil {
-		err = httpx.RedactError(err)
-		if !written.Load() {
-			return nil, &unsentError{&passingError{err}}
-		}
-		return nil, &passingError{err}
-	}
-	text, err := httpx.ReadBody(resp, maxAnswer)
-	if err != nil {
-		return nil, &passingError{err}
+		return nil, err
 	}
 	if err := c.status(resp, spent); err != nil {
 		return nil, err
 	}
-	a := &answer{apiVersion: resp.Header.Get("X-Shopify-API-Version")}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		a.date = date
-	}
+	a := &answer{apiVersion: resp.Header.Get("X-Shopify-API-Version"), date: calls.Date(resp)}
 	return a, c.decode(d, resp, text, a, spent)
 }
 
@@ -205,36 +148,29 @@ func (c *client) status(resp *http.Response, spent float64) error {
 	}
 	state := connectors.LimitState{Spent: spent}
 	if code == http.StatusTooManyRequests || code == http.StatusLocked {
-		state.RetryAfter = retryAfter(resp.Header, time.Second)
+		state.RetryAfter = calls.RetryAfter(resp.Header, c.deps.Now(), time.Second)
 	}
 	c.deps.Limiter.Observe(operation, state)
 	switch {
 	case code == http.StatusUnauthorized:
-		return &unsentError{errToken}
+		return calls.Unsent(errToken)
 	case code == http.StatusForbidden:
-		return &unsentError{fmt.Errorf("%w: Shopify answered 403: the app may not use this shop: check its installation and scopes", connectors.ErrNeedsAuthorisation)}
+		return calls.Unsent(fmt.Errorf("%w: Shopify answered 403: the app may not use this shop: check its installation and scopes", connectors.ErrNeedsAuthorisation))
 	case code == http.StatusPaymentRequired:
-		return &unsentError{fmt.Errorf("%w: Shopify answered 402: the shop is frozen until its owner pays", connectors.ErrNeedsAuthorisation)}
+		return calls.Unsent(fmt.Errorf("%w: Shopify answered 402: the shop is frozen until its owner pays", connectors.ErrNeedsAuthorisation))
 	case state.RetryAfter > 0:
-		return &unsentError{&connectors.RetryAfterError{After: state.RetryAfter, Err: fmt.Errorf("Shopify answered %d", code)}}
+		return calls.Unsent(&connectors.RetryAfterError{After: state.RetryAfter, Err: fmt.Errorf("Shopify answered %d", code)})
 	case code >= 300 && code < 400:
 		host := "nowhere"
 		if u, err := resp.Location(); err == nil {
 			host = u.Host
 		}
-		return &unsentError{fmt.Errorf("%w: Shopify redirects to %s, which is not followed: if the shop's domain changed, change shop", connectors.ErrPermanent, jsonread.Clip(host))}
+		return calls.Unsent(fmt.Errorf("%w: Shopify redirects to %s, which is not followed: if the shop's domain changed, change shop", connectors.ErrPermanent, jsonread.Clip(host)))
 	case code >= 500:
-		return &passingError{fmt.Errorf("Shopify answered %d", code)}
+		return calls.Passing(fmt.Errorf("Shopify answered %d", code))
 	default:
-		return &unsentError{fmt.Errorf("%w: Shopify answered %d: check shop and api_version", connectors.ErrPermanent, code)}
+		return calls.Unsent(fmt.Errorf("%w: Shopify answered %d: check shop and api_version", connectors.ErrPermanent, code))
 	}
-}
-
-func retryAfter(h http.Header, otherwise time.Duration) time.Duration {
-	if s, err := strconv.ParseFloat(h.Get("Retry-After"), 64); err == nil && s >= 0 && s < 86400 {
-		return time.Duration(s * float64(time.Second))
-	}
-	return otherwise
 }
 
 // graphError is one entry of "errors".
@@ -251,7 +187,7 @@ type graphError struct {
 func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer, spent float64) error {
 	r := newReader(text)
 	if c := r.Peek(); c != '{' {
-		return &passingError{fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of Shopify", jsonread.Clip(resp.Header.Get("Content-Type")))}
+		return calls.Passing(fmt.Errorf("the answer is no JSON (%s): a proxy or a maintenance page answered instead of Shopify", jsonread.Clip(resp.Header.Get("Content-Type"))))
 	}
 	var failures []graphError
 	r.Object()
@@ -280,7 +216,7 @@ func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer
 	}
 	r.End()
 	if r.Err() != nil {
-		return &passingError{fmt.Errorf("the answer cannot be read: %w", r.Err())}
+		return calls.Passing(fmt.Errorf("the answer cannot be read: %w", r.Err()))
 	}
 	var after time.Duration
 	if len(failures) > 0 && failures[0].Extensions.Code == codeThrottled {
@@ -291,7 +227,7 @@ func (c *client) decode(d *document, resp *http.Response, text []byte, a *answer
 		return c.refused(failures, after)
 	}
 	if a.data == "" {
-		return &passingError{errors.New("the answer has no data")}
+		return calls.Passing(errors.New("the answer has no data"))
 	}
 	return nil
 }
@@ -302,25 +238,18 @@ func (c *client) refused(failures []graphError, after time.Duration) error {
 	first := failures[0]
 	switch code := first.Extensions.Code; code {
 	case codeThrottled:
-		return &unsentError{&connectors.RetryAfterError{After: after, Err: errors.New("throttled")}}
+		return calls.Unsent(&connectors.RetryAfterError{After: after, Err: errors.New("throttled")})
 	case "MAX_COST_EXCEEDED":
-		return &unsentError{fmt.Errorf("%w: %s", errTooExpensive, jsonread.Clip(first.Message))}
+		return calls.Unsent(fmt.Errorf("%w: %s", errTooExpensive, jsonread.Clip(first.Message)))
 	case "ACCESS_DENIED":
-		return &unsentError{fmt.Errorf("%w: access denied: %s: give the app the missing scope (`crossdock check` names it)", connectors.ErrNeedsAuthorisation, clipLong(first.Message))}
+		return calls.Unsent(fmt.Errorf("%w: access denied: %s: give the app the missing scope (`crossdock check` names it)", connectors.ErrNeedsAuthorisation, calls.Clip(first.Message)))
 	case codeConcurrent, codePrevious, codeMismatch:
-		return &idempotencyError{code, clipLong(first.Message)}
+		return &idempotencyError{code, calls.Clip(first.Message)}
 	case "INTERNAL_SERVER_ERROR":
-		return &passingError{fmt.Errorf("Shopify failed: %s", clipLong(first.Message))}
+		return calls.Passing(fmt.Errorf("Shopify failed: %s", calls.Clip(first.Message)))
 	default:
-		return &unsentError{fmt.Errorf("%w: Shopify refuses the document: %s %s", connectors.ErrPermanent, jsonread.Clip(code), clipLong(first.Message))}
+		return calls.Unsent(fmt.Errorf("%w: Shopify refuses the document: %s %s", connectors.ErrPermanent, jsonread.Clip(code), calls.Clip(first.Message)))
 	}
-}
-
-func clipLong(s string) string {
-	if len(s) > 300 {
-		return strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return s
 }
 
 func (c *client) cost(d *document) float64 {

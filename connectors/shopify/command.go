@@ -2,13 +2,13 @@ package shopify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -36,11 +36,11 @@ func accepted() connectors.Result {
 }
 
 func refused(code, format string, args ...any) connectors.Result {
-	return connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: code, Message: clipLong(fmt.Sprintf(format, args...))}
+	return connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: code, Message: calls.Clip(fmt.Sprintf(format, args...))}
 }
 
 func unknown(code, format string, args ...any) connectors.Result {
-	return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: code, Message: clipLong(fmt.Sprintf(format, args...))}
+	return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: code, Message: calls.Clip(fmt.Sprintf(format, args...))}
 }
 
 // refusedBy is the result of userErrors in an answer of 200.
@@ -51,18 +51,17 @@ func refusedBy(failures []userError) connectors.Result {
 		r.Code = codeUserError
 	}
 	if len(f.Field) > 0 {
-		r.Message = clipLong(strings.Join(f.Field, ".") + ": " + f.Message)
+		r.Message = calls.Clip(strings.Join(f.Field, ".") + ": " + f.Message)
 	}
 	return r
 }
 
 // asked marks the failure of a question that came before anything was written.
 func asked(err error) error {
-	var already *unsentError
-	if err == nil || errors.As(err, &already) {
+	if err == nil || calls.IsUnsent(err) {
 		return err
 	}
-	return &unsentError{err}
+	return calls.Unsent(err)
 }
 
 // failed is what an error says of the one write that it ended.

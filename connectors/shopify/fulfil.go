@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -110,7 +111,7 @@ func (p *shipper) PushFulfilment(ctx context.Context, w connectors.FulfilmentWri
 		r, err := p.ship(ctx, order, w, parcel, seen)
 		if r.Outcome != event.Outcome_OUTCOME_ACCEPTED || err != nil {
 			if done > 0 {
-				r.Message = clipLong(fmt.Sprintf("%d units were shipped, of %d others: %s", done, parcel.units, r.Message))
+				r.Message = calls.Clip(fmt.Sprintf("%d units were shipped, of %d others: %s", done, parcel.units, r.Message))
 			}
 			return r, err
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -208,10 +209,10 @@ func readPage(data string, path ...string) (p page, err error) {
 	read(path)
 	r.End()
 	if r.Err() != nil {
-		return page{}, &passingError{fmt.Errorf("the answer cannot be read: %w", r.Err())}
+		return page{}, calls.Passing(fmt.Errorf("the answer cannot be read: %w", r.Err()))
 	}
 	if p.next && p.cursor == "" {
-		return page{}, &passingError{errors.New("the answer promises another page and gives no cursor")}
+		return page{}, calls.Passing(errors.New("the answer promises another page and gives no cursor"))
 	}
 	return p, nil
 }

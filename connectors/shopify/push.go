@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -133,10 +134,9 @@ func (p *pusher) set(ctx context.Context, inputs []quantityInput, key string, ur
 func outcomes(n int, failures []userError, err error) ([]connectors.Result, error) {
 	results := make([]connectors.Result, n)
 	if err != nil {
-		var unsent *unsentError
 		var retry *connectors.RetryAfterError
-		r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: clipLong(err.Error())}
-		if errors.As(err, &unsent) {
+		r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: calls.Clip(err.Error())}
+		if calls.IsUnsent(err) {
 			r.Outcome = event.Outcome_OUTCOME_NOT_SENT
 		}
 		if errors.As(err, &retry) {
@@ -163,7 +163,7 @@ func outcomes(n int, failures []userError, err error) ([]connectors.Result, erro
 			continue
 		}
 		named = true
-		results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: f.Code, Message: clipLong(f.Message), Stale: f.Code == codeStale}
+		results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: f.Code, Message: calls.Clip(f.Message), Stale: f.Code == codeStale}
 	}
 	for i := range results {
 		switch {
@@ -173,7 +173,7 @@ func outcomes(n int, failures []userError, err error) ([]connectors.Result, erro
 		default:
 			// The refusal is of the call as a whole.
 			f := failures[0]
-			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: f.Code, Message: clipLong(f.Message), Stale: f.Code == codeStale && n == 1}
+			results[i] = connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: f.Code, Message: calls.Clip(f.Message), Stale: f.Code == codeStale && n == 1}
 			switch f.Code {
 			case codeConcurrent:
 				// The twin of this call is still running: what it does is not known yet.

@@ -63,7 +63,6 @@ CrossdockWebhooks
 DECLINED
 DHL
 DPD
-Date
 DiscountApplication
 DiscountCodeApplication
 ERROR
@@ -112,7 +111,6 @@ Purolator
 REFUND
 REFUNDED
 RETURN
-Retry-After
 SALE
 STAFF
 SUCCESS

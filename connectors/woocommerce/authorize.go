@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 )
 
 // The hand-over of handover.go, for `crossdock connect`: the shop posts a key to the callback,
@@ -73,7 +74,7 @@ func (z *authorizer) Exchange(ctx context.Context, r connectors.AuthorizeRequest
 		return err
 	}
 	if g.Scope != ScopeReadWrite {
-		return fmt.Errorf("%w: the shop gave a key that may only %s: approve read and write", connectors.ErrNeedsAuthorisation, clipLong(g.Scope))
+		return fmt.Errorf("%w: the shop gave a key that may only %s: approve read and write", connectors.ErrNeedsAuthorisation, calls.Clip(g.Scope))
 	}
 	b, err := json.Marshal(key{g.ConsumerKey, g.ConsumerSecret})
 	if err != nil {

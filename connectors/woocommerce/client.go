@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/internal/httpx"
 )
@@ -45,11 +45,7 @@ type client struct {
 }
 
 func newClient(cfg Config, deps connectors.Deps) *client {
-	// A redirect would turn a POST into a GET and carry keys along: it is an answer that we
-	// report, never one that we follow.
-	h := *deps.HTTP
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client{cfg: cfg, deps: deps, base: cfg.base(), http: &h, given: &given{}, slots: make(chan struct{}, cfg.Parallel)}
+	return &client{cfg: cfg, deps: deps, base: cfg.base(), http: calls.Unfollowing(deps.HTTP), given: &given{}, slots: make(chan struct{}, cfg.Parallel)}
 }
 
 // call is one request below /wp-json/wc/v3/.
@@ -77,7 +73,7 @@ type apiError struct {
 }
 
 func (e *apiError) Error() string {
-	return fmt.Sprintf("the shop answered %d %s: %s", e.status, clipLong(e.code), clipLong(e.message))
+	return fmt.Sprintf("the shop answered %d %s: %s", e.status, calls.Clip(e.code), calls.Clip(e.message))
 }
 
 // isCode says whether an error is the API's with this code.
@@ -89,63 +85,27 @@ func isCode(err error, code string) bool {
 // codeNoRoute: the shop does not know the address: older than what was asked for.
 const codeNoRoute = "rest_no_route"
 
-// unsentError marks that the call certainly did nothing; everything else of a write that
-// failed may have been done.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-
-// passingError is a failure of the other side that usually passes.
-type passingError struct{ err error }
-
-func (e *passingError) Error() string { return e.err.Error() }
-func (e *passingError) Unwrap() error { return e.err }
-
-// maxTries bounds how often one read is tried before its caller hears of it.
-const maxTries = 4
+// patience of one read.
+var patience = calls.Patience{Tries: 4, Wait: 10 * time.Second, Failures: 2, Pause: 200 * time.Millisecond}
 
 // read sends a GET. It waits, bounded, when the shop asks for it, and asks again after a
 // failure that passes: reading twice harms nobody.
 func (c *client) read(ctx context.Context, path string, query url.Values, p connectors.Priority) (*answer, error) {
-	var err error
-	for attempt := range maxTries {
-		var a *answer
-		if a, err = c.send(ctx, call{method: http.MethodGet, path: path, query: query, priority: p}); err == nil {
-			return a, nil
-		}
-		var pause time.Duration
-		var retry *connectors.RetryAfterError
-		var passing *passingError
-		switch {
-		case errors.As(err, &retry) && retry.After <= 10*time.Second:
-			pause = retry.After
-		case errors.As(err, &passing) && attempt < 2:
-			pause = time.Duration(attempt+1) * 200 * time.Millisecond
-		default:
-			return nil, err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
-	}
-	return nil, err
+	return calls.Read(ctx, patience, func(ctx context.Context) (*answer, error) {
+		return c.send(ctx, call{method: http.MethodGet, path: path, query: query, priority: p})
+	})
 }
 
 // send sends one call once.
 func (c *client) send(ctx context.Context, o call) (*answer, error) {
 	if err := c.deps.Limiter.Wait(ctx, operation, 1, o.priority); err != nil {
-		return nil, &unsentError{fmt.Errorf("waiting for the quota of %s: %w", c.cfg.Shop, err)}
+		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", c.cfg.Shop, err))
 	}
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, &unsentError{ctx.Err()}
+		return nil, calls.Unsent(ctx.Err())
 	}
 	a, err := c.once(ctx, o)
 	if err != nil {
@@ -157,25 +117,17 @@ func (c *client) send(ctx context.Context, o call) (*answer, error) {
 func (c *client) once(ctx context.Context, o call) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
-	req, written, err := c.request(ctx, o)
+	req, err := c.request(ctx, o)
 	if err != nil {
-		return nil, &unsentError{err}
+		return nil, calls.Unsent(err)
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		err = httpx.RedactError(err)
-		if !written.Load() {
-			return nil, &unsentError{&passingError{err}}
-		}
-		return nil, &passingError{err}
-	}
-	text, err := httpx.ReadBody(resp, maxAnswer)
+	resp, text, err := calls.Do(c.http, req, maxAnswer)
 	var large *httpx.BodyTooLargeError
 	if errors.As(err, &large) {
 		return nil, fmt.Errorf("%w: %w: ask for less at once: lower page_size", connectors.ErrPermanent, err)
 	}
 	if err != nil {
-		return nil, &passingError{err}
+		return nil, err
 	}
 	if err := c.status(resp, text); err != nil {
 		return nil, err
@@ -183,27 +135,25 @@ func (c *client) once(ctx context.Context, o call) (*answer, error) {
 	return c.document(resp, text)
 }
 
-// request makes a request with keys on it. written becomes true when the shop may have got it.
-func (c *client) request(ctx context.Context, o call) (*http.Request, *atomic.Bool, error) {
+// request makes a request with keys on it.
+func (c *client) request(ctx context.Context, o call) (*http.Request, error) {
 	var body []byte
 	if o.body != nil {
 		var err error
 		if body, err = json.Marshal(o.body); err != nil {
-			return nil, nil, fmt.Errorf("encoding %s: %w", o.path, err)
+			return nil, fmt.Errorf("encoding %s: %w", o.path, err)
 		}
 	}
-	written := new(atomic.Bool)
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), o.method, c.base+"/wp-json/wc/v3/"+o.path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, o.method, c.base+"/wp-json/wc/v3/"+o.path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	query := url.Values{}
 	for name, values := range o.query {
 		query[name] = values
 	}
 	if err := c.authorise(req, query); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	req.URL.RawQuery = encoded(query)
 	req.Header.Set("Accept", "application/json")
@@ -212,7 +162,7 @@ func (c *client) request(ctx context.Context, o call) (*http.Request, *atomic.Bo
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	return req, written, nil
+	return req, nil
 }
 
 // status turns everything but success into an instruction.
@@ -226,33 +176,33 @@ func (c *client) status(resp *http.Response, text []byte) error {
 	case code >= 300 && code < 400:
 		return redirected(resp)
 	case code == http.StatusTooManyRequests, (code == http.StatusServiceUnavailable || code == 508) && resp.Header.Get("Retry-After") != "":
-		after := retryAfter(resp.Header, c.deps.Now(), 5*time.Second)
+		after := calls.RetryAfter(resp.Header, c.deps.Now(), 5*time.Second)
 		c.deps.Limiter.Observe(operation, connectors.LimitState{RetryAfter: after})
 		err := &connectors.RetryAfterError{After: after, Err: fmt.Errorf("the shop or its host answered %d", code)}
 		if code == http.StatusTooManyRequests {
-			return &unsentError{err} // turned away at the door
+			return calls.Unsent(err) // turned away at the door
 		}
 		return err
 	case code >= 500 && api == nil:
 		if code == http.StatusServiceUnavailable || code == 508 {
 			c.deps.Limiter.Observe(operation, connectors.LimitState{RetryAfter: time.Second})
 		}
-		return &passingError{fmt.Errorf("the shop answered %d", code)}
+		return calls.Passing(fmt.Errorf("the shop answered %d", code))
 	case code >= 500:
-		return &passingError{api}
+		return calls.Passing(api)
 	case api == nil && code == http.StatusNotFound:
-		return &unsentError{fmt.Errorf("%w: nothing answers at /wp-json/: check shop, that WooCommerce is active, and that permalinks are not plain (Settings, Permalinks)", connectors.ErrPermanent)}
+		return calls.Unsent(fmt.Errorf("%w: nothing answers at /wp-json/: check shop, that WooCommerce is active, and that permalinks are not plain (Settings, Permalinks)", connectors.ErrPermanent))
 	case api == nil && code == http.StatusUnauthorized:
-		return &unsentError{fmt.Errorf("%w: something in front of the shop asks for another password: let calls to /wp-json/ pass", connectors.ErrNeedsAuthorisation)}
+		return calls.Unsent(fmt.Errorf("%w: something in front of the shop asks for another password: let calls to /wp-json/ pass", connectors.ErrNeedsAuthorisation))
 	case api == nil && code == http.StatusForbidden:
-		return &unsentError{&passingError{errors.New("a firewall in front of the shop answered 403: let calls to /wp-json/ pass")}}
+		return calls.Unsent(calls.Passing(errors.New("a firewall in front of the shop answered 403: let calls to /wp-json/ pass")))
 	case api == nil:
-		return &unsentError{fmt.Errorf("%w: the shop answered %d and no JSON: check shop", connectors.ErrPermanent, code)}
+		return calls.Unsent(fmt.Errorf("%w: the shop answered %d and no JSON: check shop", connectors.ErrPermanent, code))
 	default:
 		if code == http.StatusUnauthorized {
 			c.forget()
 		}
-		return &unsentError{refusal(api)}
+		return calls.Unsent(refusal(api))
 	}
 }
 
@@ -262,7 +212,7 @@ func refusal(api *apiError) error {
 	case api.status == http.StatusUnauthorized && strings.Contains(strings.ToLower(api.message), "timestamp"):
 		return fmt.Errorf("%w: its clock and this machine's differ by more than 15 minutes: set both", api)
 	case api.status == http.StatusUnauthorized && strings.Contains(strings.ToLower(api.message), "nonce"):
-		return &passingError{api}
+		return calls.Passing(api)
 	case api.status == http.StatusUnauthorized:
 		return fmt.Errorf("%w: %w: check consumer_key and consumer_secret, and that shop is the Site Address; if the server drops the Authorization header, set auth to query", connectors.ErrNeedsAuthorisation, api)
 	case api.status == http.StatusForbidden:
@@ -276,13 +226,13 @@ func refusal(api *apiError) error {
 func redirected(resp *http.Response) error {
 	to, err := resp.Location()
 	if err != nil {
-		return &unsentError{&passingError{fmt.Errorf("the shop answered %d without saying where to", resp.StatusCode)}}
+		return calls.Unsent(calls.Passing(fmt.Errorf("the shop answered %d without saying where to", resp.StatusCode)))
 	}
 	from := resp.Request.URL
 	if to.Scheme != from.Scheme || !strings.EqualFold(to.Host, from.Host) {
-		return &unsentError{fmt.Errorf("%w: the shop redirects to %s://%s, which is not followed: if that is its address, change shop", connectors.ErrPermanent, jsonread.Clip(to.Scheme), jsonread.Clip(to.Host))}
+		return calls.Unsent(fmt.Errorf("%w: the shop redirects to %s://%s, which is not followed: if that is its address, change shop", connectors.ErrPermanent, jsonread.Clip(to.Scheme), jsonread.Clip(to.Host)))
 	}
-	return &unsentError{&passingError{fmt.Errorf("the shop redirects within itself (%d), as firewalls and login pages do: let calls to /wp-json/ pass", resp.StatusCode)}}
+	return calls.Unsent(calls.Passing(fmt.Errorf("the shop redirects within itself (%d), as firewalls and login pages do: let calls to /wp-json/ pass", resp.StatusCode)))
 }
 
 // readError reads {"code", "message", "data"}; nil when it is none.
@@ -302,15 +252,15 @@ func (c *client) document(resp *http.Response, text []byte) (*answer, error) {
 	a := &answer{text: string(text)}
 	r := jsonread.NewString(a.text)
 	if k := r.Peek(); k != '{' && k != '[' {
-		return nil, &passingError{fmt.Errorf("the answer is no JSON (%s): a cache, a firewall or a PHP warning answered instead of WooCommerce", jsonread.Clip(resp.Header.Get("Content-Type")))}
+		return nil, calls.Passing(fmt.Errorf("the answer is no JSON (%s): a cache, a firewall or a PHP warning answered instead of WooCommerce", jsonread.Clip(resp.Header.Get("Content-Type"))))
 	}
 	r.Skip()
 	r.End()
 	if r.Err() != nil {
 		// Not wrapped: it is the call that failed, and no record.
-		return nil, &passingError{fmt.Errorf("the answer cannot be read: %s", r.Err())}
+		return nil, calls.Passing(fmt.Errorf("the answer cannot be read: %s", r.Err()))
 	}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+	if date := calls.Date(resp); !date.IsZero() {
 		a.date = date
 		// What a cache kept was true some time ago: the clock is that of then.
 		if age, err := strconv.Atoi(resp.Header.Get("Age")); err == nil && age > 0 {
@@ -327,26 +277,13 @@ func (c *client) document(resp *http.Response, text []byte) (*answer, error) {
 func (a *answer) nodes() ([]string, error) {
 	r := jsonread.NewString(a.text)
 	if r.Peek() != '[' {
-		return nil, &passingError{errors.New("the answer is no list")}
+		return nil, calls.Passing(errors.New("the answer is no list"))
 	}
 	var nodes []string
 	for ok := r.Array(); ok && r.More(); {
 		nodes = append(nodes, r.Raw())
 	}
 	return nodes, nil
-}
-
-func retryAfter(h http.Header, now time.Time, otherwise time.Duration) time.Duration {
-	text := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(text, 64); err == nil && s >= 0 && s < 86400 {
-		return time.Duration(s * float64(time.Second))
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		if wait := at.Sub(now); wait > 0 && wait < 24*time.Hour {
-			return wait
-		}
-	}
-	return otherwise
 }
 
 // pageSize is the page size that is asked for.
@@ -360,18 +297,10 @@ func (c *client) pageSize() int {
 // smaller halves the page size, when the error may be that the shop ran out of memory or time
 // over a page; false when it is no such error or there is nothing left to halve.
 func (c *client) smaller(err error) bool {
-	var passing *passingError
 	n := c.pageSize()
-	if err == nil || !errors.As(err, &passing) || n < 10 {
+	if !calls.IsPassing(err) || n < 10 {
 		return false
 	}
 	c.fits.Store(int64(n / 2))
 	return true
-}
-
-func clipLong(s string) string {
-	if len(s) > 300 {
-		return strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return s
 }

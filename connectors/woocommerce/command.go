@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -56,25 +57,24 @@ var errNoOrder = errors.New("the order's id is no number")
 // order asks for one order.
 func (c *client) order(ctx context.Context, id string) (o orderState, err error) {
 	if !isNumber(id) {
-		return o, &unsentError{fmt.Errorf("%w: %w", connectors.ErrPermanent, errNoOrder)}
+		return o, calls.Unsent(fmt.Errorf("%w: %w", connectors.ErrPermanent, errNoOrder))
 	}
 	a, err := c.read(ctx, "orders/"+id, nil, connectors.Urgent)
 	if err != nil {
 		return o, unsent(err)
 	}
 	if err := json.Unmarshal([]byte(a.text), &o); err != nil || o.ID.String() != id {
-		return o, &unsentError{fmt.Errorf("order %s cannot be read: %w", id, errors.Join(err, errors.New("it is another one")))}
+		return o, calls.Unsent(fmt.Errorf("order %s cannot be read: %w", id, errors.Join(err, errors.New("it is another one"))))
 	}
 	return o, nil
 }
 
 // unsent marks a question that failed: nothing was done by asking.
 func unsent(err error) error {
-	var already *unsentError
-	if errors.As(err, &already) {
+	if calls.IsUnsent(err) {
 		return err
 	}
-	return &unsentError{err}
+	return calls.Unsent(err)
 }
 
 // put writes members of an order, and returns it as it is then.
@@ -129,7 +129,7 @@ func (k *canceller) CancelOrder(ctx context.Context, w connectors.CancelWrite) (
 	}
 	body := map[string]any{"status": "cancelled"}
 	if w.Reason != "" {
-		body["meta_data"] = []map[string]any{{"key": "_crossdock_cancel_reason", "value": clipLong(w.Reason)}}
+		body["meta_data"] = []map[string]any{{"key": "_crossdock_cancel_reason", "value": calls.Clip(w.Reason)}}
 	}
 	if o, err = k.put(ctx, w.OrderID, body); err != nil {
 		return commandFailed(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 )
 
 // shipper tells a shop that goods have left. The core of WooCommerce has no shipments: what it
@@ -142,7 +143,7 @@ func (p *shipper) note(ctx context.Context, w connectors.FulfilmentWrite, ref, c
 		Note string `json:"note"`
 	}
 	if err := json.Unmarshal([]byte(a.text), &notes); err != nil {
-		return &unsentError{fmt.Errorf("reading notes: %w", err)}
+		return calls.Unsent(fmt.Errorf("reading notes: %w", err))
 	}
 	for _, n := range notes {
 		if strings.Contains(n.Note, ref) {

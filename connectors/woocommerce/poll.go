@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
 )
 
@@ -181,7 +182,7 @@ func (c *client) lane(ctx context.Context, req connectors.PollRequest, state *cu
 		if idle++; len(fresh) > 0 {
 			idle = 0
 		} else if idle > maxIdle {
-			return false, last, &passingError{fmt.Errorf("%d pages in a row with nothing new: a cache answers instead of the shop", idle)}
+			return false, last, calls.Passing(fmt.Errorf("%d pages in a row with nothing new: a cache answers instead of the shop", idle))
 		}
 		more := len(texts) > 0 && (a.pages > page || a.pages == 0 && len(texts) >= c.pageSize())
 		switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -93,7 +94,7 @@ func (p *pricer) PushPrice(ctx context.Context, writes []connectors.PriceWrite) 
 // priceResult takes for done only what the answer shows.
 func (p *pricer) priceResult(it batchItem, in priceInput) connectors.Result {
 	if it.Error != nil {
-		return connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: it.Error.Code, Message: clipLong(it.Error.Message)}
+		return connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: it.Error.Code, Message: calls.Clip(it.Error.Message)}
 	}
 	want, err := money.Parse(Name, p.cfg.Currency, in.Regular)
 	got, err2 := money.Parse(Name, p.cfg.Currency, it.Regular)

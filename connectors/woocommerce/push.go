@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -156,7 +157,7 @@ func (c *client) batch(ctx context.Context, path string, items []any, urgency co
 // answers success, and the object as it was: only what the answer shows was done.
 func stockResult(it batchItem, id string, quantity int64) connectors.Result {
 	if it.Error != nil {
-		return connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: it.Error.Code, Message: clipLong(it.Error.Message)}
+		return connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: it.Error.Code, Message: calls.Clip(it.Error.Message)}
 	}
 	if it.ID.String() != id {
 		return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: "another_object", Message: fmt.Sprintf("the answer is of %q, asked was %s", it.ID, id)}
@@ -179,14 +180,13 @@ func stockResult(it batchItem, id string, quantity int64) connectors.Result {
 
 // failed is the result of a write whose whole call failed.
 func failed(err error) connectors.Result {
-	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: clipLong(err.Error())}
-	var unsent *unsentError
+	r := connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: connectors.Class(err), Message: calls.Clip(err.Error())}
 	var retry *connectors.RetryAfterError
 	var api *apiError
 	if errors.As(err, &api) {
 		r.Code = api.code
 	}
-	if errors.As(err, &unsent) {
+	if calls.IsUnsent(err) {
 		r.Outcome = event.Outcome_OUTCOME_NOT_SENT
 		if errors.Is(err, connectors.ErrPermanent) {
 			r.Outcome = event.Outcome_OUTCOME_REFUSED

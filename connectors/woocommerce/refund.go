@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -50,7 +51,7 @@ func (p *refunder) PushRefund(ctx context.Context, w connectors.RefundWrite) (co
 			Reason string `json:"reason"`
 		}
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
-			return commandFailed(&unsentError{fmt.Errorf("reading refunds: %w", err)})
+			return commandFailed(calls.Unsent(fmt.Errorf("reading refunds: %w", err)))
 		}
 		if strings.Contains(r.Reason, ref) {
 			return accepted()
@@ -71,7 +72,7 @@ func (p *refunder) PushRefund(ctx context.Context, w connectors.RefundWrite) (co
 		return refusedFor("no_amount", "%d of %s cannot be refunded", total, o.Currency)
 	}
 	body := map[string]any{
-		"amount": text, "reason": strings.TrimSpace(clipLong(w.Note) + " " + ref), "api_refund": p.cfg.RefundPayments,
+		"amount": text, "reason": strings.TrimSpace(calls.Clip(w.Note) + " " + ref), "api_refund": p.cfg.RefundPayments,
 		"api_restock": w.Restock == event.Restock_RESTOCK_RETURN || w.Restock == event.Restock_RESTOCK_CANCEL,
 	}
 	if len(lines) > 0 {

@@ -16,7 +16,6 @@ Cache-Control
 Content-Type
 DHL
 DPD
-Date
 FedEx
 GLS
 HMAC-SHA256
