@@ -344,7 +344,7 @@ func TestServices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := false
+			var got bool
 			if format == formatOrder {
 				got = facts.Orders[0].Lines[0].Stocked
 			} else {

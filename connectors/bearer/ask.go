@@ -67,7 +67,7 @@ func Post(ctx context.Context, client *http.Client, timeout time.Duration, addre
 	if prepare != nil {
 		prepare(req)
 	}
-	resp, err := client.Do(req) //nolint:bodyclose // ReadBody closes it
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("asking for a token: %w", httpx.RedactError(err))
 	}

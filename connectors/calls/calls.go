@@ -67,7 +67,7 @@ func IsPassing(err error) bool {
 func Do(client *http.Client, req *http.Request, most int64) (*http.Response, []byte, error) {
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace))) //nolint:bodyclose // ReadBody closes it
+	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
 		err = Passing(httpx.RedactError(err))
 		if !written.Load() {
