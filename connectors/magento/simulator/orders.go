@@ -22,6 +22,9 @@ type order struct {
 	// compensation is the part of it that is tax.
 	subtotal, discount, shipping, tax, compensation int64
 	paid, refunded                                  int64
+	// picked is the order as it was answered for some of its fields, until it changes: open orders
+	// are asked for at each write of stock.
+	picked map[string][]byte
 }
 
 // item is one row of sales_order_item.
@@ -240,7 +243,10 @@ func (s *Simulator) line(o *order, l LineSpec) error {
 }
 
 // touch is what a change of a column of the order's own does.
-func (s *Simulator) touch(o *order) { o.updated = s.now() }
+func (s *Simulator) touch(o *order) {
+	o.updated = s.now()
+	o.picked = nil
+}
 
 func (s *Simulator) change(id int64, what string, f func(o *order) error) error {
 	s.mu.Lock()
@@ -402,6 +408,7 @@ func (s *Simulator) ship(o *order, lines []unitsOf) (*shipment, error) {
 func (s *Simulator) leave(o *order, it *item, units int64) {
 	it.shipped += units
 	it.updated = s.now()
+	o.picked = nil
 	goods := it
 	for _, c := range o.items {
 		if c.parent == it && it.kind == "configurable" {

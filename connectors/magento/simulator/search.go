@@ -14,9 +14,34 @@ import (
 type row struct {
 	field func(name string) (text string, ok bool)
 	json  func() any
+	// picked keeps what was answered for some of its fields; nil = nothing is kept.
+	picked *map[string][]byte
 }
 
-type filter struct{ field, is, value string }
+type filter struct {
+	field, is, value string
+	// wanted are the values, ready to be compared, and among their texts: of many, most rows have
+	// none.
+	wanted  []value
+	texts   map[string]bool
+	numbers map[float64]bool
+}
+
+// ready prepares the values once: a list is long.
+func (f *filter) ready() {
+	texts := []string{f.value}
+	if f.is == "in" {
+		texts = strings.Split(f.value, ",")
+	}
+	f.texts, f.numbers = map[string]bool{}, map[float64]bool{}
+	for _, t := range texts {
+		v := valueOf(t)
+		f.wanted = append(f.wanted, v)
+		if f.texts[v.text] = true; v.numeric {
+			f.numbers[v.number] = true
+		}
+	}
+}
 
 type criteria struct {
 	groups map[string][]filter // alternatives
@@ -82,6 +107,7 @@ func readCriteria(q url.Values) (c criteria, err error) {
 		if f.field == "" {
 			continue
 		}
+		f.ready()
 		if rest, ok := strings.CutPrefix(place, "f "); ok {
 			group, _, _ := strings.Cut(rest, " ")
 			c.groups[group] = append(c.groups[group], f)
@@ -117,24 +143,23 @@ func (v value) compare(w value) int {
 	return strings.Compare(v.text, w.text)
 }
 
-func compare(a, b string) int { return valueOf(a).compare(valueOf(b)) }
-
-func (f filter) holds(text string) (bool, error) {
+func (f *filter) holds(text string) (bool, error) {
+	v := valueOf(text)
+	if f.is == "in" || f.is == "eq" || f.is == "neq" {
+		// A number is compared as one with numbers only.
+		same := f.texts[v.text] || v.numeric && f.numbers[v.number]
+		return same != (f.is == "neq"), nil
+	}
+	order := v.compare(f.wanted[0])
 	switch f.is {
-	case "eq":
-		return compare(text, f.value) == 0, nil
-	case "neq":
-		return compare(text, f.value) != 0, nil
 	case "gt":
-		return compare(text, f.value) > 0, nil
+		return order > 0, nil
 	case "gteq", "from":
-		return compare(text, f.value) >= 0, nil
+		return order >= 0, nil
 	case "lt":
-		return compare(text, f.value) < 0, nil
+		return order < 0, nil
 	case "lteq", "to":
-		return compare(text, f.value) <= 0, nil
-	case "in":
-		return slices.ContainsFunc(strings.Split(f.value, ","), func(v string) bool { return compare(text, v) == 0 }), nil
+		return order <= 0, nil
 	}
 	return false, fmt.Errorf("condition %q", f.is)
 }
@@ -145,7 +170,8 @@ func (c criteria) find(rows []row) (found []row, total int, err error) {
 		all := true
 		for _, group := range c.groups {
 			some := false
-			for _, f := range group {
+			for i := range group {
+				f := &group[i]
 				text, ok := r.field(f.field)
 				if !ok {
 					return nil, 0, fmt.Errorf("column %q", f.field)

@@ -33,6 +33,7 @@ type route struct {
 	method, pattern, resource string
 	writes                    bool
 	answer                    func(s *Simulator, c *call) reply
+	path                      *regexp.Regexp // made of pattern
 }
 
 // call is one request.
@@ -48,25 +49,29 @@ func (c *call) id() int64 {
 }
 
 func routes() []route {
-	return []route{
-		{"GET", `/orders`, "Magento_Sales::actions_view", false, (*Simulator).listOrders},
-		{"GET", `/orders/(\d+)`, "Magento_Sales::actions_view", false, (*Simulator).getOrder},
-		{"GET", `/shipments`, "Magento_Sales::shipment", false, (*Simulator).listShipments},
-		{"GET", `/creditmemos`, "Magento_Sales::sales_creditmemo", false, (*Simulator).listMemos},
-		{"GET", `/invoices`, "Magento_Sales::sales_invoice", false, (*Simulator).listInvoices},
-		{"GET", `/products`, "Magento_Catalog::products", false, (*Simulator).listProducts},
-		{"GET", `/inventory/source-items`, "Magento_InventoryApi::source", false, (*Simulator).listSourceItems},
-		{"POST", `/inventory/source-items`, "Magento_InventoryApi::source", true, (*Simulator).saveSourceItems},
-		{"GET", `/inventory/sources/([^/]+)`, "Magento_InventoryApi::source", false, (*Simulator).getSource},
-		{"GET", `/inventory/get-product-salable-quantity/([^/]+)/(\d+)`, "Magento_InventoryApi::stock", false, (*Simulator).getSalable},
-		{"GET", `/store/storeConfigs`, "Magento_Backend::store", false, (*Simulator).storeConfigs},
-		{"POST", `/order/(\d+)/ship`, "Magento_Sales::ship", true, (*Simulator).postShip},
-		{"POST", `/orders/(\d+)/cancel`, "Magento_Sales::cancel", true, (*Simulator).postCancel},
-		{"POST", `/order/(\d+)/refund`, "Magento_Sales::creditmemo", true, (*Simulator).postRefund},
-		{"POST", `/invoice/(\d+)/refund`, "Magento_Sales::creditmemo", true, (*Simulator).postInvoiceRefund},
-		{"POST", `/products/base-prices`, "Magento_Catalog::products", true, (*Simulator).postPrices},
-		{"POST", `/products/base-prices-information`, "Magento_Catalog::products", false, (*Simulator).pricesOf},
+	all := []route{
+		{"GET", `/orders`, "Magento_Sales::actions_view", false, (*Simulator).listOrders, nil},
+		{"GET", `/orders/(\d+)`, "Magento_Sales::actions_view", false, (*Simulator).getOrder, nil},
+		{"GET", `/shipments`, "Magento_Sales::shipment", false, (*Simulator).listShipments, nil},
+		{"GET", `/creditmemos`, "Magento_Sales::sales_creditmemo", false, (*Simulator).listMemos, nil},
+		{"GET", `/invoices`, "Magento_Sales::sales_invoice", false, (*Simulator).listInvoices, nil},
+		{"GET", `/products`, "Magento_Catalog::products", false, (*Simulator).listProducts, nil},
+		{"GET", `/inventory/source-items`, "Magento_InventoryApi::source", false, (*Simulator).listSourceItems, nil},
+		{"POST", `/inventory/source-items`, "Magento_InventoryApi::source", true, (*Simulator).saveSourceItems, nil},
+		{"GET", `/inventory/sources/([^/]+)`, "Magento_InventoryApi::source", false, (*Simulator).getSource, nil},
+		{"GET", `/inventory/get-product-salable-quantity/([^/]+)/(\d+)`, "Magento_InventoryApi::stock", false, (*Simulator).getSalable, nil},
+		{"GET", `/store/storeConfigs`, "Magento_Backend::store", false, (*Simulator).storeConfigs, nil},
+		{"POST", `/order/(\d+)/ship`, "Magento_Sales::ship", true, (*Simulator).postShip, nil},
+		{"POST", `/orders/(\d+)/cancel`, "Magento_Sales::cancel", true, (*Simulator).postCancel, nil},
+		{"POST", `/order/(\d+)/refund`, "Magento_Sales::creditmemo", true, (*Simulator).postRefund, nil},
+		{"POST", `/invoice/(\d+)/refund`, "Magento_Sales::creditmemo", true, (*Simulator).postInvoiceRefund, nil},
+		{"POST", `/products/base-prices`, "Magento_Catalog::products", true, (*Simulator).postPrices, nil},
+		{"POST", `/products/base-prices-information`, "Magento_Catalog::products", false, (*Simulator).pricesOf, nil},
 	}
+	for i := range all {
+		all[i].path = regexp.MustCompile("^" + all[i].pattern + "$")
+	}
+	return all
 }
 
 var anchored = regexp.MustCompile(`^/(?:rest/(?:([A-Za-z0-9_]+)/)?)?V1(/.*)$`)
@@ -126,8 +131,8 @@ func (s *Simulator) answer(r *http.Request, body []byte) reply {
 	if m[2] == "/integration/admin/token" && r.Method == http.MethodPost {
 		return s.adminToken(body)
 	}
-	for _, rt := range routes() {
-		found := regexp.MustCompile("^" + rt.pattern + "$").FindStringSubmatch(m[2])
+	for _, rt := range s.table {
+		found := rt.path.FindStringSubmatch(m[2])
 		if rt.method != r.Method || found == nil {
 			continue
 		}
@@ -179,9 +184,34 @@ func (s *Simulator) list(c *call, rows []row) reply {
 		from = min(from, len(found))
 		found = found[from:min(len(found), from+crit.size)]
 	}
+	inner, some := picks(crit.fields)
 	items := make([]any, len(found))
 	for i, r := range found {
-		items[i] = r.json()
+		switch {
+		case !some:
+			items[i] = r.json()
+		case r.picked == nil:
+			items[i] = pick(plain(r.json()), inner)
+		default:
+			if (*r.picked)[inner] == nil {
+				text, err := json.Marshal(pick(plain(r.json()), inner))
+				if err != nil {
+					panic(err) // what plain has read
+				}
+				if *r.picked == nil {
+					*r.picked = map[string][]byte{}
+				}
+				(*r.picked)[inner] = text
+			}
+			items[i] = json.RawMessage((*r.picked)[inner])
+		}
+	}
+	if some {
+		body := object{"items": items, "total_count": total}
+		if len(items) == 0 {
+			body["items"] = nil
+		}
+		return reply{http.StatusOK, body}
 	}
 	body := object{"items": items, "search_criteria": object{"filter_groups": []any{}}, "total_count": total}
 	if crit.fields != "" {
@@ -191,6 +221,31 @@ func (s *Simulator) list(c *call, rows []row) reply {
 		return reply{http.StatusOK, pick(plain(body), crit.fields)}
 	}
 	return reply{http.StatusOK, body}
+}
+
+// picks reads the one shape of fields that is asked for again and again: some members of each
+// item, and how many there are.
+func picks(fields string) (inner string, ok bool) {
+	inner, ok = strings.CutPrefix(fields, "items[")
+	if !ok {
+		return "", false
+	}
+	if inner, ok = strings.CutSuffix(inner, "],total_count"); !ok {
+		return "", false
+	}
+	depth := 0
+	for _, c := range inner {
+		switch c {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
+		if depth < 0 {
+			return "", false // the items ended before
+		}
+	}
+	return inner, depth == 0
 }
 
 // plain is a body as its reader has it, for pick to cut.
@@ -206,14 +261,6 @@ func plain(v any) any {
 		panic(err)
 	}
 	return out
-}
-
-// columns makes a row's fields of a map.
-func columns(m map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		v, ok := m[name]
-		return v, ok
-	}
 }
 
 func digits(n int64) string { return strconv.FormatInt(n, 10) }
@@ -235,7 +282,7 @@ func (s *Simulator) listOrders(c *call) reply {
 				return o.name, true
 			}
 			return "", false
-		}, func() any { return s.orderJSON(o) }}
+		}, func() any { return s.orderJSON(o) }, &o.picked}
 	}
 	return s.list(c, rows)
 }
@@ -250,7 +297,7 @@ func (s *Simulator) getOrder(c *call) reply {
 func (s *Simulator) listShipments(c *call) reply {
 	rows := make([]row, len(s.shipped))
 	for i, sh := range s.shipped {
-		rows[i] = row{part(sh.id, sh.order.id, sh.created), func() any { return s.shipmentJSON(sh) }}
+		rows[i] = row{part(sh.id, sh.order.id, sh.created), func() any { return s.shipmentJSON(sh) }, nil}
 	}
 	return s.list(c, rows)
 }
@@ -258,7 +305,7 @@ func (s *Simulator) listShipments(c *call) reply {
 func (s *Simulator) listMemos(c *call) reply {
 	rows := make([]row, len(s.memos))
 	for i, m := range s.memos {
-		rows[i] = row{part(m.id, m.order.id, m.created), func() any { return s.memoJSON(m) }}
+		rows[i] = row{part(m.id, m.order.id, m.created), func() any { return s.memoJSON(m) }, nil}
 	}
 	return s.list(c, rows)
 }
@@ -266,7 +313,7 @@ func (s *Simulator) listMemos(c *call) reply {
 func (s *Simulator) listInvoices(c *call) reply {
 	rows := make([]row, len(s.invoices))
 	for i, v := range s.invoices {
-		rows[i] = row{part(v.id, v.order.id, v.created), func() any { return s.invoiceJSON(v) }}
+		rows[i] = row{part(v.id, v.order.id, v.created), func() any { return s.invoiceJSON(v) }, nil}
 	}
 	return s.list(c, rows)
 }
@@ -288,8 +335,19 @@ func part(id, order, at int64) func(string) (string, bool) {
 func (s *Simulator) listProducts(c *call) reply {
 	rows := make([]row, len(s.products))
 	for i, p := range s.products {
-		rows[i] = row{columns(map[string]string{"entity_id": digits(p.id), "sku": p.sku, "updated_at": clock(p.updated), "type_id": p.kind}),
-			func() any { return s.productJSON(p) }}
+		rows[i] = row{func(name string) (string, bool) {
+			switch name {
+			case "entity_id":
+				return digits(p.id), true
+			case "sku":
+				return p.sku, true
+			case "updated_at":
+				return clock(p.updated), true
+			case "type_id":
+				return p.kind, true
+			}
+			return "", false
+		}, func() any { return s.productJSON(p) }, nil}
 	}
 	return s.list(c, rows)
 }

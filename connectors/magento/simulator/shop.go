@@ -37,6 +37,7 @@ type Simulator struct {
 	nonces   map[string]bool
 	ledger   []StockWrite
 	door     mailroom.Turnstile
+	table    []route
 }
 
 type product struct {
@@ -72,7 +73,7 @@ func New(cfg Config) *Simulator {
 		panic(fmt.Sprintf("simulator: currency %q is not known", cfg.Currency))
 	}
 	return &Simulator{
-		cfg: cfg, exponent: exponent, faults: cfg.Faults,
+		cfg: cfg, exponent: exponent, faults: cfg.Faults, table: routes(),
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x3a6e)),
 		nextID: map[string]int64{}, byID: map[int64]*product{}, bySKU: map[string]*product{}, sources: map[string]*sourceItem{},
 		orderBy: map[int64]*order{}, reserved: map[string]int64{}, tokens: map[string]int64{}, nonces: map[string]bool{},

@@ -18,9 +18,19 @@ func (s *Simulator) listSourceItems(c *call) reply {
 	rows := make([]row, len(skus))
 	for i, sku := range skus {
 		it := s.sources[sku]
-		rows[i] = row{columns(map[string]string{"sku": sku, "source_code": s.cfg.Source, "quantity": digits(it.quantity)}), func() any {
+		rows[i] = row{func(name string) (string, bool) {
+			switch name {
+			case "sku":
+				return sku, true
+			case "source_code":
+				return s.cfg.Source, true
+			case "quantity":
+				return digits(it.quantity), true
+			}
+			return "", false
+		}, func() any {
 			return object{"sku": it.sku, "source_code": s.cfg.Source, "quantity": it.quantity, "status": it.status}
-		}}
+		}, nil}
 	}
 	return s.list(c, rows)
 }
