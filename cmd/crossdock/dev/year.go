@@ -340,7 +340,8 @@ type share struct {
 	invoice string
 	refund  shops.Refund
 	skus    []string // of the parts
-	lines   []string // of the credit note
+	numbers []string // of the credit note's lines, of the parts
+	lines   []string // the same, each once
 }
 
 // planReturn sends a credit note's lines to the orders they belong to, one refund an order; a
@@ -366,7 +367,7 @@ func (y *year) planReturn(book *retail.Book, sold map[string]*sale, e *retail.Ev
 				inOrder = append(inOrder, s)
 			}
 			s.refund.Parts = append(s.refund.Parts, shops.Part{Line: p.Line, Quantity: p.Quantity, Minor: p.Minor})
-			s.skus = append(s.skus, l.SKU)
+			s.skus, s.numbers = append(s.skus, l.SKU), append(s.numbers, strconv.Itoa(l.Number))
 			if n := strconv.Itoa(l.Number); len(s.lines) == 0 || s.lines[len(s.lines)-1] != n {
 				s.lines = append(s.lines, n)
 			}
@@ -385,30 +386,29 @@ func (y *year) planReturn(book *retail.Book, sold map[string]*sale, e *retail.Ev
 	}
 }
 
-// untold is what the back office says of a refund, because the platform does not: that goods are
-// on the shelf again, money beyond what the platform gives back, and the number of the note.
+// untold is what the back office says of a refund, part by part, because the platform does not:
+// that goods are on the shelf again, money beyond what the platform gives back, which it gives for
+// the first parts, and the number of the note.
 func (y *year) untold(note string, of *sale, s *share, told shops.Told) (entries []depotsim.Entry) {
-	if told.Goods && told.Note && told.Minor == s.refund.Minor() {
-		return nil
-	}
-	entry := func() *depotsim.Entry {
-		entries = append(entries, depotsim.Entry{
-			Kind: "return", ID: fmt.Sprintf("%s/%s/%d", note, s.invoice, len(entries)), OccurredAt: s.refund.At, Reference: s.refund.Note,
-			Account: y.shops[of.shop].account, OrderID: of.id,
-		})
-		return &entries[len(entries)-1]
-	}
+	given := told.Minor
 	for i, p := range s.refund.Parts {
-		if !told.Goods && retail.Goods(s.skus[i]) {
-			e := entry()
+		rest := p.Minor - min(p.Minor, given)
+		given -= p.Minor - rest
+		goods := !told.Goods && retail.Goods(s.skus[i])
+		if !goods && rest == 0 && told.Note {
+			continue
+		}
+		e := depotsim.Entry{
+			Kind: "return", ID: fmt.Sprintf("%s/%s/%d", note, s.invoice, i), OccurredAt: s.refund.At, Reference: note + "#" + s.numbers[i],
+			Account: y.shops[of.shop].account, OrderID: of.id,
+		}
+		if goods {
 			e.SKU, e.Warehouse, e.Quantity = s.skus[i], depotName, p.Quantity
 		}
-	}
-	if len(entries) == 0 {
-		entry()
-	}
-	if rest := s.refund.Minor() - told.Minor; rest > 0 || entries[0].SKU == "" {
-		entries[0].Amount = &depotsim.Amount{Text: pence(rest), Currency: "GBP"}
+		if rest > 0 || !goods {
+			e.Amount = &depotsim.Amount{Text: pence(rest), Currency: "GBP"}
+		}
+		entries = append(entries, e)
 	}
 	return entries
 }

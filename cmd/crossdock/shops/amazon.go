@@ -137,7 +137,7 @@ amazon:
   queue_wait: 0s
 `, c.SellerID, c.Marketplace, address, c.ClientID, s.spec.Reference, s.QueuePath(), c.QueueKeyID)
 	if s.spec.Hurried {
-		connection += "  reconcile_every: 1s\n  reconcile_overlap: 0s\n"
+		connection += "  reconcile_every: 0s\n  reconcile_overlap: 0s\n"
 	}
 	return connection + yamlList("services", s.spec.Services)
 }

@@ -1,6 +1,7 @@
 package shops
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strconv"
@@ -13,6 +14,7 @@ type wooShop struct {
 	*simulator.Simulator
 	spec     Spec
 	variants map[string]int64
+	services map[string]Good
 }
 
 func openWooCommerce(o Spec) (Shop, error) {
@@ -23,15 +25,21 @@ func openWooCommerce(o Spec) (Shop, error) {
 	if err := setFaults(&c.Faults, o.Faults); err != nil {
 		return nil, err
 	}
-	return &wooShop{simulator.New(c), o, make(map[string]int64)}, nil
+	return &wooShop{simulator.New(c), o, make(map[string]int64), make(map[string]Good)}, nil
 }
 
 func (*wooShop) Traits() Traits {
 	return Traits{Hooks: true, Told: true, Edits: true, CancelsPaid: true, Looks: 1}
 }
 
+// Offer: what is no goods is typed into an order by hand. A line does not say whether stock of its
+// product is kept.
 func (s *wooShop) Offer(g Good) error {
-	p := s.AddProduct(simulator.ProductSpec{Title: g.Title, Variants: []simulator.VariantSpec{{SKU: g.SKU, Price: g.Price, Tracked: !g.Service, Available: g.Quantity}}})
+	if g.Service {
+		s.services[g.SKU] = g
+		return nil
+	}
+	p := s.AddProduct(simulator.ProductSpec{Title: g.Title, Variants: []simulator.VariantSpec{{SKU: g.SKU, Price: g.Price, Tracked: true, Available: g.Quantity}}})
 	s.variants[g.SKU] = p.Variants[0]
 	return nil
 }
@@ -39,6 +47,9 @@ func (s *wooShop) Offer(g Good) error {
 func (s *wooShop) lines(of []Line) []simulator.LineSpec {
 	lines := make([]simulator.LineSpec, len(of))
 	for i, l := range of {
+		if g, ok := s.services[l.SKU]; ok {
+			l.Title, l.Price = cmp.Or(l.Title, g.Title), cmp.Or(l.Price, g.Price)
+		}
 		lines[i] = simulator.LineSpec{Variant: s.variants[l.SKU], SKU: l.SKU, Title: l.Title, Quantity: l.Quantity, Price: l.Price}
 	}
 	return lines
