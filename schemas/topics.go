@@ -63,7 +63,8 @@ var (
 	OrdersIn  = Topic{Name: "orders.in.v1", Key: "account/order", Value: "OrderInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	CatalogIn = Topic{Name: "catalog.in.v1", Key: "account/product", Value: "CatalogInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife}
 	StockIn   = Topic{Name: "stock.in.v1", Key: "SKU", Value: "StockInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife}
-	FxIn      = Topic{Name: "fx.in.v1", Key: "subject, or day", Value: "FxInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
+	CommandsIn = Topic{Name: "commands.in.v1", Key: "account/order, or price:account/listing", Value: "CommandInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
+	FxIn       = Topic{Name: "fx.in.v1", Key: "subject, or day", Value: "FxInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
 )
 
 // Tables are compacted: the last record of a key is its state, and all of them
@@ -75,6 +76,8 @@ var (
 	StockLevels  = Topic{Name: "stock.levels.v1", Key: "SKU", Value: "StockLevel", Width: Wide, Cleanup: Compact, MinCompactionLag: lag}
 	StockClaims  = Topic{Name: "stock.claims.v1", Key: "SKU|warehouse|move", Value: "Claim", Width: Wide, Cleanup: Compact, MinCompactionLag: lag}
 	PushTargets  = Topic{Name: "push.targets.v1", Key: "account/listing", Value: "PushTarget", Width: Wide, Stateful: true, Cleanup: Compact, MinCompactionLag: lag}
+	Commands     = Topic{Name: "commands.v1", Key: "as commands.in", Value: "CommandBook", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
+	PushCommands = Topic{Name: "push.commands.v1", Key: "as commands.in", Value: "CommandTarget", Width: Narrow, Stateful: true, Cleanup: Compact, MinCompactionLag: lag}
 	Valuations   = Topic{Name: "fx.valuations.v1", Key: "subject", Value: "Valuation", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 	RateDays     = Topic{Name: "fx.rates.v1", Key: "source/date/partition", Value: "RateDay", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 	FxWaiting    = Topic{Name: "fx.waiting.v1", Key: "partition/date/chunk", Value: "FxWaiting", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
@@ -86,6 +89,7 @@ var Tokens = Topic{Name: "tokens.v1", Key: "connector/account/name", Value: "sea
 // Facts that nobody folds: they are read once by the sinks.
 var (
 	PushOutcomes      = Topic{Name: "push.outcomes.v1", Key: "account/listing", Value: "PushOutcome", Width: Wide, Cleanup: Delete, Retention: rawLife}
+	CommandOutcomes   = Topic{Name: "commands.outcomes.v1", Key: "as commands.in", Value: "CommandOutcome", Width: Narrow, Cleanup: Delete, Retention: rawLife}
 	InventoryObserved = Topic{Name: "inventory.observed.v1", Key: "account/stock item", Value: "InventoryObservation", Width: Narrow, Cleanup: Delete, Retention: rawLife}
 	StockAlarms       = Topic{Name: "stock.alarms.v1", Key: "SKU", Value: "StockAlarm", Width: Narrow, Cleanup: Delete, Retention: 365 * day}
 	StockAdjustments  = Topic{Name: "stock.adjustments.v1", Key: "account/entry", Value: "Adjustment", Width: Narrow, Cleanup: Delete, Retention: 365 * day}
@@ -99,15 +103,15 @@ func DeadLetters(stage string) Topic {
 }
 
 // Stages that have dead letters, in the order of an order's way.
-var Stages = []string{"ingest", "translate", "catalog", "orders", "stock", "fx", "push", "clickhouse"}
+var Stages = []string{"ingest", "translate", "catalog", "orders", "stock", "commands", "fx", "push", "clickhouse"}
 
 // Topics is every topic there is.
 func Topics() []Topic {
 	all := []Topic{
 		RawOrders, RawProducts, RawInventory, RawStock, RawRates,
-		OrdersIn, CatalogIn, StockIn, FxIn,
-		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Valuations, RateDays, FxWaiting, Tokens,
-		PushOutcomes, InventoryObserved, StockAlarms, StockAdjustments, StockReturns, Alerts,
+		OrdersIn, CatalogIn, StockIn, CommandsIn, FxIn,
+		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Commands, PushCommands, Valuations, RateDays, FxWaiting, Tokens,
+		PushOutcomes, CommandOutcomes, InventoryObserved, StockAlarms, StockAdjustments, StockReturns, Alerts,
 	}
 	for _, s := range Stages {
 		all = append(all, DeadLetters(s))

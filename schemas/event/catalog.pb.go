@@ -87,6 +87,7 @@ type CatalogInput struct {
 	//	*CatalogInput_Settings
 	//	*CatalogInput_ProductDeleted
 	//	*CatalogInput_Relook
+	//	*CatalogInput_Command
 	Input         isCatalogInput_Input `protobuf_oneof:"input"`
 	EventId       []byte               `protobuf:"bytes,15,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -184,6 +185,15 @@ func (x *CatalogInput) GetRelook() *Relook {
 	return nil
 }
 
+func (x *CatalogInput) GetCommand() *Command {
+	if x != nil {
+		if x, ok := x.Input.(*CatalogInput_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
 func (x *CatalogInput) GetEventId() []byte {
 	if x != nil {
 		return x.EventId
@@ -219,6 +229,11 @@ type CatalogInput_Relook struct {
 	Relook *Relook `protobuf:"bytes,6,opt,name=relook,proto3,oneof"`
 }
 
+type CatalogInput_Command struct {
+	// A price: for a SKU it goes to every listing of it, for a listing to the commands room.
+	Command *Command `protobuf:"bytes,7,opt,name=command,proto3,oneof"`
+}
+
 func (*CatalogInput_Product) isCatalogInput_Input() {}
 
 func (*CatalogInput_Mapping) isCatalogInput_Input() {}
@@ -230,6 +245,8 @@ func (*CatalogInput_Settings) isCatalogInput_Input() {}
 func (*CatalogInput_ProductDeleted) isCatalogInput_Input() {}
 
 func (*CatalogInput_Relook) isCatalogInput_Input() {}
+
+func (*CatalogInput_Command) isCatalogInput_Input() {}
 
 // Product is a whole snapshot of a product with its listings as one platform sees it.
 type Product struct {
@@ -1346,14 +1363,15 @@ var File_crossdock_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_crossdock_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x1acrossdock/v1/catalog.proto\x12\fcrossdock.v1\x1a\x19crossdock/v1/common.proto\x1a\x18crossdock/v1/order.proto\"\xff\x02\n" +
+	"\x1acrossdock/v1/catalog.proto\x12\fcrossdock.v1\x1a\x1acrossdock/v1/command.proto\x1a\x19crossdock/v1/common.proto\x1a\x18crossdock/v1/order.proto\"\xb2\x03\n" +
 	"\fCatalogInput\x121\n" +
 	"\aproduct\x18\x01 \x01(\v2\x15.crossdock.v1.ProductH\x00R\aproduct\x121\n" +
 	"\amapping\x18\x02 \x01(\v2\x15.crossdock.v1.MappingH\x00R\amapping\x12/\n" +
 	"\x04park\x18\x03 \x01(\v2\x19.crossdock.v1.ParkRequestH\x00R\x04park\x12;\n" +
 	"\bsettings\x18\x04 \x01(\v2\x1d.crossdock.v1.ListingSettingsH\x00R\bsettings\x12G\n" +
 	"\x0fproduct_deleted\x18\x05 \x01(\v2\x1c.crossdock.v1.ProductDeletedH\x00R\x0eproductDeleted\x12.\n" +
-	"\x06relook\x18\x06 \x01(\v2\x14.crossdock.v1.RelookH\x00R\x06relook\x12\x19\n" +
+	"\x06relook\x18\x06 \x01(\v2\x14.crossdock.v1.RelookH\x00R\x06relook\x121\n" +
+	"\acommand\x18\a \x01(\v2\x15.crossdock.v1.CommandH\x00R\acommand\x12\x19\n" +
 	"\bevent_id\x18\x0f \x01(\fR\aeventIdB\a\n" +
 	"\x05input\"\xb9\x02\n" +
 	"\aProduct\x12\x1c\n" +
@@ -1505,10 +1523,11 @@ var file_crossdock_v1_catalog_proto_goTypes = []any{
 	(*Listing)(nil),         // 11: crossdock.v1.Listing
 	(*CatalogEntry)(nil),    // 12: crossdock.v1.CatalogEntry
 	(*CatalogMember)(nil),   // 13: crossdock.v1.CatalogMember
-	(*Origin)(nil),          // 14: crossdock.v1.Origin
-	(*Money)(nil),           // 15: crossdock.v1.Money
-	(*Resolution)(nil),      // 16: crossdock.v1.Resolution
-	(*Version)(nil),         // 17: crossdock.v1.Version
+	(*Command)(nil),         // 14: crossdock.v1.Command
+	(*Origin)(nil),          // 15: crossdock.v1.Origin
+	(*Money)(nil),           // 16: crossdock.v1.Money
+	(*Resolution)(nil),      // 17: crossdock.v1.Resolution
+	(*Version)(nil),         // 18: crossdock.v1.Version
 }
 var file_crossdock_v1_catalog_proto_depIdxs = []int32{
 	2,  // 0: crossdock.v1.CatalogInput.product:type_name -> crossdock.v1.Product
@@ -1517,26 +1536,27 @@ var file_crossdock_v1_catalog_proto_depIdxs = []int32{
 	9,  // 3: crossdock.v1.CatalogInput.settings:type_name -> crossdock.v1.ListingSettings
 	3,  // 4: crossdock.v1.CatalogInput.product_deleted:type_name -> crossdock.v1.ProductDeleted
 	8,  // 5: crossdock.v1.CatalogInput.relook:type_name -> crossdock.v1.Relook
-	4,  // 6: crossdock.v1.Product.listings:type_name -> crossdock.v1.ListingSnapshot
-	14, // 7: crossdock.v1.Product.origin:type_name -> crossdock.v1.Origin
-	5,  // 8: crossdock.v1.ListingSnapshot.identifiers:type_name -> crossdock.v1.Identifier
-	15, // 9: crossdock.v1.ListingSnapshot.price:type_name -> crossdock.v1.Money
-	0,  // 10: crossdock.v1.Identifier.kind:type_name -> crossdock.v1.IdentifierKind
-	10, // 11: crossdock.v1.ListingSettings.policy:type_name -> crossdock.v1.ShowPolicy
-	5,  // 12: crossdock.v1.Listing.identifiers:type_name -> crossdock.v1.Identifier
-	15, // 13: crossdock.v1.Listing.price:type_name -> crossdock.v1.Money
-	16, // 14: crossdock.v1.Listing.resolution:type_name -> crossdock.v1.Resolution
-	17, // 15: crossdock.v1.Listing.version:type_name -> crossdock.v1.Version
-	10, // 16: crossdock.v1.Listing.policy:type_name -> crossdock.v1.ShowPolicy
-	17, // 17: crossdock.v1.Listing.link_version:type_name -> crossdock.v1.Version
-	6,  // 18: crossdock.v1.CatalogEntry.mapping:type_name -> crossdock.v1.Mapping
-	10, // 19: crossdock.v1.CatalogEntry.policy:type_name -> crossdock.v1.ShowPolicy
-	13, // 20: crossdock.v1.CatalogEntry.members:type_name -> crossdock.v1.CatalogMember
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	14, // 6: crossdock.v1.CatalogInput.command:type_name -> crossdock.v1.Command
+	4,  // 7: crossdock.v1.Product.listings:type_name -> crossdock.v1.ListingSnapshot
+	15, // 8: crossdock.v1.Product.origin:type_name -> crossdock.v1.Origin
+	5,  // 9: crossdock.v1.ListingSnapshot.identifiers:type_name -> crossdock.v1.Identifier
+	16, // 10: crossdock.v1.ListingSnapshot.price:type_name -> crossdock.v1.Money
+	0,  // 11: crossdock.v1.Identifier.kind:type_name -> crossdock.v1.IdentifierKind
+	10, // 12: crossdock.v1.ListingSettings.policy:type_name -> crossdock.v1.ShowPolicy
+	5,  // 13: crossdock.v1.Listing.identifiers:type_name -> crossdock.v1.Identifier
+	16, // 14: crossdock.v1.Listing.price:type_name -> crossdock.v1.Money
+	17, // 15: crossdock.v1.Listing.resolution:type_name -> crossdock.v1.Resolution
+	18, // 16: crossdock.v1.Listing.version:type_name -> crossdock.v1.Version
+	10, // 17: crossdock.v1.Listing.policy:type_name -> crossdock.v1.ShowPolicy
+	18, // 18: crossdock.v1.Listing.link_version:type_name -> crossdock.v1.Version
+	6,  // 19: crossdock.v1.CatalogEntry.mapping:type_name -> crossdock.v1.Mapping
+	10, // 20: crossdock.v1.CatalogEntry.policy:type_name -> crossdock.v1.ShowPolicy
+	13, // 21: crossdock.v1.CatalogEntry.members:type_name -> crossdock.v1.CatalogMember
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_crossdock_v1_catalog_proto_init() }
@@ -1544,6 +1564,7 @@ func file_crossdock_v1_catalog_proto_init() {
 	if File_crossdock_v1_catalog_proto != nil {
 		return
 	}
+	file_crossdock_v1_command_proto_init()
 	file_crossdock_v1_common_proto_init()
 	file_crossdock_v1_order_proto_init()
 	file_crossdock_v1_catalog_proto_msgTypes[0].OneofWrappers = []any{
@@ -1553,6 +1574,7 @@ func file_crossdock_v1_catalog_proto_init() {
 		(*CatalogInput_Settings)(nil),
 		(*CatalogInput_ProductDeleted)(nil),
 		(*CatalogInput_Relook)(nil),
+		(*CatalogInput_Command)(nil),
 	}
 	file_crossdock_v1_catalog_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}

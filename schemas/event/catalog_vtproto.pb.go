@@ -98,6 +98,15 @@ func (m *CatalogInput_Relook) CloneVT() isCatalogInput_Input {
 	return r
 }
 
+func (m *CatalogInput_Command) CloneVT() isCatalogInput_Input {
+	if m == nil {
+		return (*CatalogInput_Command)(nil)
+	}
+	r := new(CatalogInput_Command)
+	r.Command = m.Command.CloneVT()
+	return r
+}
+
 func (m *Product) CloneVT() *Product {
 	if m == nil {
 		return (*Product)(nil)
@@ -614,6 +623,31 @@ func (this *CatalogInput_Relook) EqualVT(thatIface isCatalogInput_Input) bool {
 		}
 		if q == nil {
 			q = &Relook{}
+		}
+		if !p.EqualVT(q) {
+			return false
+		}
+	}
+	return true
+}
+
+func (this *CatalogInput_Command) EqualVT(thatIface isCatalogInput_Input) bool {
+	that, ok := thatIface.(*CatalogInput_Command)
+	if !ok {
+		return false
+	}
+	if this == that {
+		return true
+	}
+	if this == nil && that != nil || this != nil && that == nil {
+		return false
+	}
+	if p, q := this.Command, that.Command; p != q {
+		if p == nil {
+			p = &Command{}
+		}
+		if q == nil {
+			q = &Command{}
 		}
 		if !p.EqualVT(q) {
 			return false
@@ -1213,6 +1247,13 @@ func (m *CatalogInput) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0x7a
 	}
+	if msg, ok := m.Input.(*CatalogInput_Command); ok {
+		size, err := msg.MarshalToSizedBufferVTStrict(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+	}
 	if msg, ok := m.Input.(*CatalogInput_Relook); ok {
 		size, err := msg.MarshalToSizedBufferVTStrict(dAtA[:i])
 		if err != nil {
@@ -1393,6 +1434,29 @@ func (m *CatalogInput_Relook) MarshalToSizedBufferVTStrict(dAtA []byte) (int, er
 		i = protohelpers.EncodeVarint(dAtA, i, 0)
 		i--
 		dAtA[i] = 0x32
+	}
+	return len(dAtA) - i, nil
+}
+func (m *CatalogInput_Command) MarshalToVTStrict(dAtA []byte) (int, error) {
+	size := m.SizeVT()
+	return m.MarshalToSizedBufferVTStrict(dAtA[:size])
+}
+
+func (m *CatalogInput_Command) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Command != nil {
+		size, err := m.Command.MarshalToSizedBufferVTStrict(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x3a
+	} else {
+		i = protohelpers.EncodeVarint(dAtA, i, 0)
+		i--
+		dAtA[i] = 0x3a
 	}
 	return len(dAtA) - i, nil
 }
@@ -2521,6 +2585,20 @@ func (m *CatalogInput_Relook) SizeVT() (n int) {
 	}
 	return n
 }
+func (m *CatalogInput_Command) SizeVT() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Command != nil {
+		l = m.Command.SizeVT()
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	} else {
+		n += 3
+	}
+	return n
+}
 func (m *Product) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -3247,6 +3325,47 @@ func (m *CatalogInput) UnmarshalVT(dAtA []byte) error {
 					return err
 				}
 				m.Input = &CatalogInput_Relook{Relook: v}
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Command", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if oneof, ok := m.Input.(*CatalogInput_Command); ok {
+				if err := oneof.Command.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+					return err
+				}
+			} else {
+				v := &Command{}
+				if err := v.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+					return err
+				}
+				m.Input = &CatalogInput_Command{Command: v}
 			}
 			iNdEx = postIndex
 		case 15:
