@@ -209,6 +209,8 @@ type Facts struct {
 	// connection that sold it, OrderId the platform's order.
 	Returned []*event.Refund
 	Rates    []*event.RateDay
+	// Commands are what the seller asks of a platform; their ids are those of the source.
+	Commands []*event.Command
 }
 
 // WebhookKeeper makes the subscriptions on the platform equal to what is wanted: creates,

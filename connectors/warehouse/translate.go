@@ -65,6 +65,9 @@ func (translator) Translate(r *connectors.Record) (connectors.Facts, error) {
 	if err != nil {
 		return connectors.Facts{}, err
 	}
+	if isRequest(kind) {
+		return requested(parts, kind)
+	}
 	f, err := read(parts, kind)
 	if err != nil {
 		return connectors.Facts{}, err
@@ -106,8 +109,9 @@ func kindOf(parts []member) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if _, ok := moveKind(kind); !ok && kind != kindReturn && kind != kindBack {
-			return "", fmt.Errorf("$.kind: %q is not known: send opening, receipt, write_off, correction, %s or %s: %w", clip(kind), kindBack, kindReturn, connectors.ErrUnsupported)
+		if _, ok := moveKind(kind); !ok && kind != kindReturn && kind != kindBack && !isRequest(kind) {
+			return "", fmt.Errorf("$.kind: %q is not known: send opening, receipt, write_off, correction, %s, %s, or a request: %s, %s, %s or %s: %w", clip(kind), kindBack, kindReturn,
+				kindPrice, kindShipment, kindCancellation, kindRefund, connectors.ErrUnsupported)
 		}
 		return kind, nil
 	}
@@ -205,14 +209,29 @@ func quantity(value []byte, path, kind string) (int64, error) {
 	return n, nil
 }
 
-// amount is {"text":"12.75","currency":"GBP"}: text, since a JSON number may have gone through
-// a float on its way.
+// amount is what is to be given back, in smallest units.
 func amount(value []byte, path string) (*event.Money, error) {
-	parts, err := members(value, path)
+	figure, currency, err := amountTexts(value, path)
 	if err != nil {
 		return nil, err
 	}
-	var figure, currency string
+	minor, err := money.Parse(Name, currency, figure)
+	if err != nil {
+		return nil, malformed(path, "%v", err)
+	}
+	if minor < 0 {
+		return nil, malformed(path+".text", "%s: write what is to be given back without a sign", figure)
+	}
+	return &event.Money{Minor: minor, Currency: currency}, nil
+}
+
+// amountTexts reads {"text":"12.75","currency":"GBP"}: text, since a JSON number may have gone
+// through a float on its way.
+func amountTexts(value []byte, path string) (figure, currency string, err error) {
+	parts, err := members(value, path)
+	if err != nil {
+		return "", "", err
+	}
 	for _, m := range parts {
 		switch m.name {
 		case "text":
@@ -223,18 +242,11 @@ func amount(value []byte, path string) (*event.Money, error) {
 			err = malformed(path+"."+clip(m.name), "an amount has no such member")
 		}
 		if err != nil {
-			return nil, err
+			return "", "", err
 		}
 	}
 	if figure == "" || currency == "" {
-		return nil, malformed(path, "it needs text and currency")
+		return "", "", malformed(path, "it needs text and currency")
 	}
-	minor, err := money.Parse(Name, currency, figure)
-	if err != nil {
-		return nil, malformed(path, "%v", err)
-	}
-	if minor < 0 {
-		return nil, malformed(path+".text", "%s: write what is to be given back without a sign", figure)
-	}
-	return &event.Money{Minor: minor, Currency: currency}, nil
+	return figure, currency, nil
 }
