@@ -2,9 +2,10 @@
 //
 // In (catalog.in, one partition, so that every decision sees all earlier ones): snapshots of
 // products, mappings that somebody made, the merchant's rules for what listings show,
-// questions of orders that wait for a SKU. Out: listings and the index (tables
-// catalog.listings, catalog.index), the link of each listing to its SKU on stock.in, and
-// the SKU that a waiting order asked for on orders.in.
+// questions of orders that wait for a SKU, and prices that the seller wants. Out: listings
+// and the index (tables catalog.listings, catalog.index), the link of each listing to its SKU
+// on stock.in, the SKU that a waiting order asked for on orders.in, and the price of each
+// listing, those of a SKU among them, on commands.in.
 //
 // The decision, first rule that applies: somebody's mapping; the platform's SKU, if it is one
 // of ours; an exact identifier (GTIN, ISBN) that listings of exactly one SKU carry, those

@@ -137,6 +137,15 @@ func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
 		}
 		k.listing(l.Account, l.ListingId)
 		k.add(l.Entries...)
+	case *event.CatalogInput_Command:
+		if err := checkPrice(v.Command); err != nil {
+			return stream.Input{}, err
+		}
+		if p := v.Command.GetPrice(); p.ListingId == "" {
+			k.add(skuID(p.Sku))
+		} else {
+			k.listing(v.Command.Account, p.ListingId)
+		}
 	default:
 		return stream.Input{}, fmt.Errorf("catalog input of a kind that this version does not know: upgrade and redrive: %w", connectors.ErrUnsupported)
 	}
@@ -178,6 +187,8 @@ func (r *Room) Apply(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 		} else {
 			s.relook(v.Relook)
 		}
+	case *event.CatalogInput_Command:
+		s.price(v.Command)
 	}
 	return nil
 }
@@ -212,6 +223,8 @@ func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 		s.again(v.Park.Account, v.Park.ListingId)
 	case *event.CatalogInput_Settings:
 		s.noteConcerned(v.Settings)
+	case *event.CatalogInput_Command:
+		s.price(v.Command)
 	case *event.CatalogInput_Relook:
 		if len(v.Relook.Orders) > 0 {
 			s.release(v.Relook, false)

@@ -18,7 +18,7 @@ const idSize = 16
 // filled in: it must not depend on the way a fact came.
 func (w *work) build(s Source, f *connectors.Facts, d *desk) error {
 	n := len(f.Orders) + len(f.Refunds) + len(f.Products) + len(f.Deleted) + len(f.Observations) +
-		2*len(f.Adjustments) + len(f.Returns) + len(f.Returned) + len(f.Rates)
+		2*len(f.Adjustments) + len(f.Returns) + len(f.Returned) + len(f.Rates) + len(f.Commands)
 	w.outs, w.ids, w.desk = w.out[:0], w.id[:0], d
 	if n > 1 {
 		w.outs, w.ids = make([]stream.Output, 0, n), make([]byte, 0, n*idSize)
@@ -76,6 +76,11 @@ func (w *work) build(s Source, f *connectors.Facts, d *desk) error {
 			return err
 		}
 		r.Origin = &w.origin
+	}
+	for _, c := range f.Commands {
+		if err := w.command(s, c); err != nil {
+			return err
+		}
 	}
 	for _, o := range f.Observations {
 		if o.StockId == "" {
@@ -179,6 +184,37 @@ func (w *work) adjustment(s Source, a *event.Adjustment) error {
 		return err
 	}
 	a.Origin = &w.origin
+	return nil
+}
+
+// command goes to the room that carries it out; a price goes by the catalog, which knows the
+// listings of a SKU. Its id is unique within the connection that it came by.
+func (w *work) command(s Source, c *event.Command) error {
+	if c.Id == "" || c.Account == "" || c.RequestedMs <= 0 || c.Action == nil {
+		return missing("a command", "id, account, time or what is to be done")
+	}
+	c.Id, c.Origin = s.Account+"/"+c.Id, nil
+	c.RefusalCode, c.Refusal = "", ""
+	if p := c.GetPrice(); p != nil {
+		in := &event.CatalogInput{Input: &event.CatalogInput_Command{Command: c}}
+		subject := p.ListingId
+		if subject == "" {
+			subject = p.Sku
+		}
+		if err := w.emit(stream.Output{Topic: schemas.CatalogIn, Key: w.desk.key(c.Account, subject)}, in); err != nil {
+			return err
+		}
+		in.EventId, c.Origin = w.lastID(), &w.origin
+		return nil
+	}
+	if c.OrderId == "" {
+		return missing("a command", "order")
+	}
+	in := &event.CommandInput{Input: &event.CommandInput_Command{Command: c}}
+	if err := w.emit(stream.Output{Topic: schemas.CommandsIn, Key: w.desk.key(c.Account, c.OrderId)}, in); err != nil {
+		return err
+	}
+	in.EventId, c.Origin = w.lastID(), &w.origin
 	return nil
 }
 
