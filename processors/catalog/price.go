@@ -79,7 +79,7 @@ func (s *sight) priceOf(c *event.Command, p *event.PriceChange) {
 
 func (s *sight) send(c *event.Command) {
 	s.tx.Emit(stream.Output{
-		Topic: schemas.CommandsIn, Key: []byte("price:" + listingID(c.Account, c.GetPrice().ListingId)),
+		Topic: schemas.CommandsIn, Key: []byte(schemas.CommandKey(c.Account, "", c.GetPrice().ListingId)),
 		Value: &event.CommandInput{Input: &event.CommandInput_Command{Command: c}},
 	})
 }

@@ -211,5 +211,5 @@ func target(b *event.CommandBook) stream.Output {
 	if s := underWay(b); s != nil {
 		t.Command, t.DecidedMs = s.Command, s.ChangedMs
 	}
-	return stream.Output{Topic: schemas.PushCommands, Key: []byte(bookID(b.Account, b.OrderId, b.ListingId)), Value: t, Latest: true}
+	return stream.Output{Topic: schemas.PushCommands, Key: []byte(schemas.CommandKey(b.Account, b.OrderId, b.ListingId)), Value: t, Latest: true}
 }

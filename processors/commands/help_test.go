@@ -105,8 +105,8 @@ func bookOf(r *Room, m *stream.Memory, id string) *event.CommandBook {
 }
 
 var (
-	orderO = OrderBook("shop", "O")
-	priceL = PriceBook("shop", "L")
+	orderO = schemas.CommandKey("shop", "O", "")
+	priceL = schemas.CommandKey("shop", "", "L")
 )
 
 // states are a book's commands in order, "id state".

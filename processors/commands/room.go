@@ -31,21 +31,8 @@ func (*Room) Inputs() []schemas.Topic { return []schemas.Topic{schemas.CommandsI
 // Tables is the books.
 func (r *Room) Tables() []*stream.Table { return []*stream.Table{r.books} }
 
-// Books is the table of books; for its entries' ids see OrderBook and PriceBook.
+// Books is the table of books; for its entries' ids see schemas.CommandKey.
 func (r *Room) Books() *stream.Table { return r.books }
-
-// OrderBook is the id of the book of an order.
-func OrderBook(account, order string) string { return account + "/" + order }
-
-// PriceBook is the id of the book of a listing's price.
-func PriceBook(account, listing string) string { return "price:" + account + "/" + listing }
-
-func bookID(account, order, listing string) string {
-	if order != "" {
-		return OrderBook(account, order)
-	}
-	return PriceBook(account, listing)
-}
 
 // Prepare decodes.
 func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
@@ -60,13 +47,13 @@ func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
 		if err := check(c); err != nil {
 			return stream.Input{}, err
 		}
-		id = bookID(c.Account, c.OrderId, c.GetPrice().GetListingId())
+		id = schemas.CommandKey(c.Account, c.OrderId, c.GetPrice().GetListingId())
 	case *event.CommandInput_Outcome:
 		o := v.Outcome
 		if o.GetAccount() == "" || o.CommandId == "" || (o.OrderId == "") == (o.ListingId == "") {
 			return stream.Input{}, fmt.Errorf("outcome without account, command, or one of order and listing: %w", connectors.ErrMalformed)
 		}
-		id = bookID(o.Account, o.OrderId, o.ListingId)
+		id = schemas.CommandKey(o.Account, o.OrderId, o.ListingId)
 	default:
 		return stream.Input{}, fmt.Errorf("command input of a kind that this version does not know: upgrade and redrive: %w", connectors.ErrUnsupported)
 	}
