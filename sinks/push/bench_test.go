@@ -48,7 +48,7 @@ func BenchmarkSink(b *testing.B) {
 			cfg.CoalesceIncreases = 0
 			s, err := New(cfg, Deps{
 				Accounts: map[string]Account{"uk": {Connector: "shop", Stock: instant{}}},
-				Publish:  nowhere{}, Memory: newMemory(), Now: time.Now, Metrics: prometheus.NewRegistry(),
+				Publish:  nowhere{}, Memory: newMemory(), Commands: newBegun(), Now: time.Now, Metrics: prometheus.NewRegistry(),
 				Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			})
 			if err != nil {

@@ -36,6 +36,9 @@ type Config struct {
 	ReauthoriseEvery time.Duration `yaml:"reauthorise_every"`
 	// CarryAfter is how long a target is held before it is written to the topic's end again.
 	CarryAfter time.Duration `yaml:"carry_after"`
+	// CommandPatience is how long a command is tried that is neither done nor refused, counted from
+	// when it was its turn. After that it needs a person.
+	CommandPatience time.Duration `yaml:"command_patience"`
 	// PendingPerPartition bounds the targets held of one partition; beyond it Offer blocks. There
 	// is one for each listing at most, so it is a backstop: it should exceed the listings of a
 	// partition.
@@ -53,6 +56,7 @@ func DefaultConfig() Config {
 		BackoffMax:          time.Minute,
 		ReauthoriseEvery:    5 * time.Minute,
 		CarryAfter:          10 * time.Minute,
+		CommandPatience:     72 * time.Hour,
 		PendingPerPartition: 100_000,
 	}
 }
@@ -72,6 +76,7 @@ func (c Config) Validate() error {
 		{"backoff_max", c.BackoffMax, true},
 		{"reauthorise_every", c.ReauthoriseEvery, true},
 		{"carry_after", c.CarryAfter, true},
+		{"command_patience", c.CommandPatience, true},
 	} {
 		if d.d < 0 || (d.positive && d.d == 0) {
 			return fmt.Errorf("push: %s: %s is too short", d.name, d.d)
@@ -108,6 +113,13 @@ type Account struct {
 	// Off: stock is not written here. Its targets are done with when they come: nothing is asked,
 	// written or recorded, so that nobody waits for an outcome.
 	Off bool
+	// What commands are carried out with; nil = this connection cannot, and they are refused.
+	Price      connectors.PricePusher
+	Fulfilment connectors.FulfilmentPusher
+	Cancel     connectors.Canceller
+	Refund     connectors.Refunder
+	// Modules that are on: commands of the others are refused.
+	Modules connectors.Modules
 }
 
 // Deps is the sink's whole world.
@@ -115,6 +127,7 @@ type Deps struct {
 	Accounts map[string]Account
 	Publish  Publisher
 	Memory   Memory
+	Commands CommandMemory
 	Log      *slog.Logger
 	Now      func() time.Time
 	Metrics  prometheus.Registerer
@@ -123,12 +136,15 @@ type Deps struct {
 }
 
 func (d Deps) validate() error {
-	if d.Publish == nil || d.Memory == nil || d.Log == nil || d.Now == nil || d.Metrics == nil {
-		return errors.New("push: publisher, memory, log, clock and metrics are needed")
+	if d.Publish == nil || d.Memory == nil || d.Commands == nil || d.Log == nil || d.Now == nil || d.Metrics == nil {
+		return errors.New("push: publisher, memories, log, clock and metrics are needed")
 	}
 	for name, a := range d.Accounts {
 		if a.Stock != nil && a.Stock.Batch() < 1 {
 			return fmt.Errorf("push: account %s: connector %s writes batches of %d", name, a.Connector, a.Stock.Batch())
+		}
+		if a.Price != nil && a.Price.Batch() < 1 {
+			return fmt.Errorf("push: account %s: connector %s writes batches of %d prices", name, a.Connector, a.Price.Batch())
 		}
 	}
 	return nil

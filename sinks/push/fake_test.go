@@ -362,11 +362,14 @@ func (m *memory) Store(_ context.Context, account string, writes []Write) ([]*Ra
 
 // world is Kafka, the memory and shops, around a sink that can be killed and started again.
 type world struct {
-	t       *testing.T
-	cfg     Config
-	shops   map[string]*shop
-	off     *shop // whose stock is not written
-	memory  *memory
+	t      *testing.T
+	cfg    Config
+	shops  map[string]*shop
+	off    *shop // whose stock is not written
+	memory *memory
+	// clerks carry out commands, by account; begun is what is remembered of them.
+	clerks  map[string]*clerk
+	begun   *begun
 	reg     *prometheus.Registry
 	errs    []string
 	publish func() error // before records are taken
@@ -390,9 +393,11 @@ type world struct {
 func newWorld(t *testing.T, accounts ...string) *world {
 	cfg := DefaultConfig()
 	cfg.CoalesceIncreases = 500 * time.Millisecond
-	w := &world{t: t, cfg: cfg, shops: map[string]*shop{}, off: newShop(), memory: newMemory(), done: map[int64]bool{}}
+	w := &world{t: t, cfg: cfg, shops: map[string]*shop{}, off: newShop(), memory: newMemory(), done: map[int64]bool{},
+		clerks: map[string]*clerk{}, begun: newBegun()}
 	for _, a := range accounts {
 		w.shops[a] = newShop()
+		w.clerks[a] = newClerk()
 	}
 	return w
 }
@@ -414,6 +419,10 @@ func (w *world) Produce(ctx context.Context, rs []kafka.Record) error {
 	for _, r := range rs {
 		if r.Topic.Name == schemas.PushTargets.Name {
 			w.append(r.Key, r.Value)
+			continue
+		}
+		if r.Topic.Name == schemas.PushCommands.Name {
+			w.appendTo(schemas.PushCommands, r.Key, r.Value)
 			continue
 		}
 		w.records = append(w.records, r)
@@ -459,8 +468,10 @@ func again(o *event.PushOutcome) *event.PushTarget {
 	return t
 }
 
-func (w *world) append(key, value []byte) {
-	w.log = append(w.log, &stream.Record{Topic: schemas.PushTargets, Offset: int64(len(w.log)), Key: key, Value: value})
+func (w *world) append(key, value []byte) { w.appendTo(schemas.PushTargets, key, value) }
+
+func (w *world) appendTo(topic schemas.Topic, key, value []byte) {
+	w.log = append(w.log, &stream.Record{Topic: topic, Offset: int64(len(w.log)), Key: key, Value: value})
 }
 
 func (w *world) onPublish(f func() error) {
@@ -477,13 +488,14 @@ func (w *world) start() {
 		s.mu.Lock()
 		s.inside = 0
 		s.mu.Unlock()
-		accounts[name] = Account{Connector: "shop", Stock: s}
+		c := w.clerks[name]
+		accounts[name] = Account{Connector: "shop", Stock: s, Price: c, Fulfilment: c, Cancel: c, Refund: c, Modules: c.modules}
 	}
 	accounts["mute"] = Account{Connector: "ecb"}
 	accounts["off"] = Account{Connector: "shop", Stock: w.off, Off: true}
 	var err error
 	w.sink, err = New(w.cfg, Deps{
-		Accounts: accounts, Publish: w, Memory: w.memory, Now: time.Now, Metrics: w.reg,
+		Accounts: accounts, Publish: w, Memory: w.memory, Commands: w.begun, Now: time.Now, Metrics: w.reg,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tracer: w.tracer,
 	})
 	if err != nil {
@@ -641,6 +653,10 @@ func (w *world) problems() []string {
 		s.mu.Lock()
 		all = append(all, s.wrong...)
 		s.mu.Unlock()
+		c := w.clerks[name]
+		c.mu.Lock()
+		all = append(all, c.wrong...)
+		c.mu.Unlock()
 	}
 	return all
 }

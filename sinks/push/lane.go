@@ -371,15 +371,20 @@ func (l *lane) run(ctx, hard context.Context) {
 
 // rest waits for d, or for news; a parked lane has no use for news.
 func (l *lane) rest(ctx context.Context, d time.Duration) {
+	news := l.wake
+	if l.s.deps.Now().Before(l.parked) {
+		news = nil
+	}
+	rest(ctx, d, news)
+}
+
+// rest waits for d (negative = for ever), for news, or for the end of ctx.
+func rest(ctx context.Context, d time.Duration, news <-chan struct{}) {
 	var timer <-chan time.Time
 	if d >= 0 {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		timer = t.C
-	}
-	news := l.wake
-	if l.s.deps.Now().Before(l.parked) {
-		news = nil
 	}
 	select {
 	case <-ctx.Done():

@@ -203,22 +203,30 @@ func encodeEntry(e Entry) (string, error) {
 }
 
 func decodeEntry(text string) (*Entry, error) {
-	parts := strings.SplitN(text, "|", 3)
-	if len(parts) != 3 {
-		return nil, fmt.Errorf("%d parts instead of 3", len(parts))
-	}
-	offset, err := strconv.ParseInt(parts[1], 10, 64)
+	version, offset, value, err := splitEntry(text)
 	if err != nil {
-		return nil, fmt.Errorf("offset: %w", err)
+		return nil, err
 	}
 	t := &event.PushTarget{}
-	if err := t.UnmarshalVT([]byte(parts[2])); err != nil {
+	if err := t.UnmarshalVT(value); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
-	if t.Version == nil || versionText(t.Version) != parts[0] {
-		return nil, fmt.Errorf("version %q is not that of the target", parts[0])
+	if t.Version == nil || versionText(t.Version) != version {
+		return nil, fmt.Errorf("version %q is not that of the target", version)
 	}
 	return &Entry{Target: t, Offset: offset}, nil
+}
+
+// splitEntry reads "version|offset|" and bytes.
+func splitEntry(text string) (version string, offset int64, value []byte, err error) {
+	parts := strings.SplitN(text, "|", 3)
+	if len(parts) != 3 {
+		return "", 0, nil, fmt.Errorf("%d parts instead of 3", len(parts))
+	}
+	if offset, err = strconv.ParseInt(parts[1], 10, 64); err != nil {
+		return "", 0, nil, fmt.Errorf("offset: %w", err)
+	}
+	return parts[0], offset, []byte(parts[2]), nil
 }
 
 func versionText(v *event.Version) string {

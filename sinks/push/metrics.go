@@ -12,6 +12,7 @@ import (
 // metrics are labelled by account, of which there are as many as the configuration names.
 type metrics struct {
 	outcomes    *prometheus.CounterVec
+	commands    *prometheus.CounterVec
 	superseded  *prometheus.CounterVec
 	stale       *prometheus.CounterVec
 	readBacks   *prometheus.CounterVec
@@ -38,6 +39,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	m := &metrics{
 		outcomes:   counter("outcomes_total", "Stock writes by outcome; what is tried again counts once for each target.", "outcome"),
+		commands:   counter("commands_total", "Commands by kind (price, shipment, cancellation, refund) and what became of them; what is tried again counts once, and what nobody knows after all patience as \"gave-up\".", "kind", "outcome"),
 		superseded: counter("superseded_total", "Targets that gave way to newer ones before they were carried out."),
 		stale:      counter("stale_total", "Writes that found another quantity shown than was believed."),
 		readBacks:  counter("read_backs_total", "Listings whose shown quantity was read."),
@@ -50,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "crossdock_push_call_seconds", Help: "Duration of stock writes at the platform, waiting for quota included.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 14),
 		}, []string{"account"}),
-		calls: counter("calls_total", `Calls of a platform by operation (write, read) and the class of what went wrong: "ok", a class of error, or the outcome ("not-sent", "unknown") of a write that was answered without one.`, "operation", "class"),
+		calls: counter("calls_total", `Calls of a platform by operation (write and read of stock; price, shipment, cancellation, refund) and the class of what went wrong: "ok", a class of error, or the outcome ("not-sent", "unknown") of a write that was answered without one.`, "operation", "class"),
 		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "crossdock_push_delay_seconds", Help: "From the record that decided a target to the platform's acceptance.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 18),
@@ -60,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		unauthorised: gauge("needs_authorisation", "1 while the account needs its owner."),
 	}
 	for _, c := range []prometheus.Collector{
-		m.outcomes, m.superseded, m.stale, m.readBacks, m.races, m.repairs, m.carried, m.off, m.malformed,
+		m.outcomes, m.commands, m.superseded, m.stale, m.readBacks, m.races, m.repairs, m.carried, m.off, m.malformed,
 		m.callSeconds, m.calls, m.delay, m.pending, m.parked, m.unauthorised,
 	} {
 		if err := reg.Register(c); err != nil {

@@ -56,6 +56,10 @@ func (l *lane) record(ctx context.Context, tasks []*task) bool {
 
 // persist tries until it succeeds or ctx ends.
 func (l *lane) persist(ctx context.Context, what string, do func() error) bool {
+	return l.s.persist(ctx, l.account, what, do)
+}
+
+func (s *Sink) persist(ctx context.Context, account, what string, do func() error) bool {
 	for n := 1; ; n++ {
 		err := do()
 		if err == nil {
@@ -65,9 +69,9 @@ func (l *lane) persist(ctx context.Context, what string, do func() error) bool {
 			return false
 		}
 		if n&(n-1) == 0 {
-			l.s.deps.Log.Warn("a step failed and is tried again", "step", what, "account", l.account, "failures", n, "err", err)
+			s.deps.Log.Warn("a step failed and is tried again", "step", what, "account", account, "failures", n, "err", err)
 		}
-		if sleep(ctx, backoff(l.s.cfg(), n)) != nil {
+		if sleep(ctx, backoff(s.cfg(), n)) != nil {
 			return false
 		}
 	}
@@ -286,11 +290,14 @@ func (l *lane) alertRefusal(o *event.PushOutcome, now time.Time) {
 }
 
 func (l *lane) alert(kind, subject string, severity event.Severity, text string) {
-	now := l.s.deps.Now().UnixMilli()
-	l.alerts = append(l.alerts, &event.Alert{
+	l.alerts = append(l.alerts, newAlert(l.account, kind, subject, severity, text, l.s.deps.Now().UnixMilli()))
+}
+
+func newAlert(account, kind, subject string, severity event.Severity, text string, now int64) *event.Alert {
+	return &event.Alert{
 		Id: kind + "/" + subject + "/" + strconv.FormatInt(now, 10), Kind: kind, Severity: severity,
-		Account: l.account, Subject: subject, Text: text, RaisedMs: now,
-	})
+		Account: account, Subject: subject, Text: text, RaisedMs: now,
+	}
 }
 
 // bury sends a record that is no target to the dead letters, its bytes untouched.

@@ -14,7 +14,7 @@ import (
 	"github.com/helloword/crossdock/schemas/event"
 )
 
-// Sink carries out push targets. Its lanes run in Run; Offer only sorts.
+// Sink carries out push targets and commands. Its lanes run in Run; Offer only sorts.
 type Sink struct {
 	deps    Deps
 	config  atomic.Pointer[Config]
@@ -22,7 +22,11 @@ type Sink struct {
 	lanes   map[string]*lane // by account
 	nobody  *lane            // targets of accounts that are not configured
 
-	claim, called, recorded *crash.Point
+	desks  map[string]*desk // by account
+	noDesk *desk            // commands for accounts that are not configured
+
+	claim, called, recorded                      *crash.Point
+	commandClaim, commandCalled, commandRecorded *crash.Point
 
 	// mu guards all that follows, and the lanes' queues: it is held for moments only.
 	mu         sync.Mutex
@@ -75,6 +79,8 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 		lanes:      make(map[string]*lane, len(deps.Accounts)),
 		partitions: make(map[partitionID]*partition),
 		claim:      point("Claim"), called: point("Call"), recorded: point("Record"),
+		desks:        make(map[string]*desk, len(deps.Accounts)),
+		commandClaim: point("CommandClaim"), commandCalled: point("CommandCall"), commandRecorded: point("CommandRecord"),
 	}
 	s.config.Store(&cfg)
 	var err error
@@ -83,8 +89,10 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 	}
 	for name, a := range deps.Accounts {
 		s.lanes[name] = newLane(s, name, a)
+		s.desks[name] = newDesk(s, name, a)
 	}
 	s.nobody = newLane(s, unknownAccount, Account{})
+	s.noDesk = newDesk(s, unknownAccount, Account{})
 	return s, nil
 }
 
@@ -120,6 +128,10 @@ func (s *Sink) Run(ctx context.Context) error {
 		run(l)
 	}
 	run(s.nobody)
+	for _, d := range s.desks {
+		wg.Go(func() { d.run(ctx, hard) })
+	}
+	wg.Go(func() { s.noDesk.run(ctx, hard) })
 	done := make(chan struct{})
 	go func() {
 		wg.Wait()
@@ -142,6 +154,21 @@ func (s *Sink) Run(ctx context.Context) error {
 func (s *Sink) Offer(ctx context.Context, ds []*stream.Delivery) error {
 	held := make([]arrival, 0, len(ds))
 	for _, d := range ds {
+		if d.Topic.Name == schemas.PushCommands.Name {
+			c, err := decodeCommand(d.Record)
+			switch {
+			case err != nil:
+				if err := s.bury(ctx, d.Record, err); err != nil {
+					return err
+				}
+				d.Done()
+			case c == nil:
+				d.Done()
+			default:
+				held = append(held, arrival{d: d, command: c})
+			}
+			continue
+		}
 		t, err := decodeTarget(d.Record)
 		switch {
 		case err != nil:
@@ -155,7 +182,7 @@ func (s *Sink) Offer(ctx context.Context, ds []*stream.Delivery) error {
 			s.metrics.off.WithLabelValues(t.Account).Inc()
 			d.Done()
 		default:
-			held = append(held, arrival{d, t})
+			held = append(held, arrival{d: d, target: t})
 		}
 	}
 	if len(held) == 0 {
@@ -164,9 +191,11 @@ func (s *Sink) Offer(ctx context.Context, ds []*stream.Delivery) error {
 	return s.accept(ctx, held)
 }
 
+// arrival is one delivery, decoded: a target or a command.
 type arrival struct {
-	d      *stream.Delivery
-	target *event.PushTarget
+	d       *stream.Delivery
+	target  *event.PushTarget
+	command *event.CommandTarget
 }
 
 // accept holds targets of one partition, all in one step if there is room, so that of those
@@ -195,13 +224,19 @@ func (s *Sink) accept(ctx context.Context, held []arrival) error {
 			select {
 			case <-ctx.Done():
 				s.mu.Lock()
-				return fmt.Errorf("holding the target of %s/%s: %w", a.target.Account, a.target.ListingId, ctx.Err())
+				return fmt.Errorf("holding the target of key %.200q: %w", a.d.Key, ctx.Err())
 			case <-changed:
 			}
 			s.mu.Lock()
 			if p.epoch != epoch {
 				return nil
 			}
+		}
+		if a.command != nil {
+			done = append(done, s.deskOf(a.command.Account).add(p, job{
+				target: a.command, offset: a.d.Offset, trace: bytes.Clone(a.d.Header(schemas.HeaderTrace)), done: a.d.Done,
+			})...)
+			continue
 		}
 		l := s.lanes[a.target.Account]
 		if l == nil {
@@ -227,6 +262,10 @@ func (s *Sink) Revoke(ctx context.Context, topic string, id int32) {
 		l.drop(p)
 	}
 	s.nobody.drop(p)
+	for _, d := range s.desks {
+		d.drop(p)
+	}
+	s.noDesk.drop(p)
 	p.wake()
 	for p.busy > 0 {
 		changed := p.wait()
