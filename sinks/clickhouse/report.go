@@ -206,9 +206,13 @@ func (r *Reader) Doubled(ctx context.Context) (map[string]int64, error) {
 	ctx, cancel := r.bound(ctx)
 	defer cancel()
 	doubled := map[string]int64{}
-	for _, t := range []string{"orders", "order_history", "stock_levels", "stock_level_history", "stock_claims", "stock_alarms", "adjustments", "unmatched_returns", "listings", "push_targets", "push_outcomes", "valuations", "alerts", "dead_letters"} {
+	for _, t := range []string{"orders", "order_history", "stock_levels", "stock_level_history", "stock_claims", "stock_alarms", "adjustments", "unmatched_returns", "listings", "push_targets", "push_outcomes", "commands", "command_outcomes", "valuations", "alerts", "dead_letters"} {
+		row := "_topic, _partition, _offset"
+		if t == "commands" {
+			row += ", command_id" // a record is a row for each
+		}
 		var n int64
-		if err := r.conn.QueryRow(ctx, "SELECT toInt64(count()) - toInt64(uniqExact(_topic, _partition, _offset)) FROM "+ident(t)).Scan(&n); err != nil {
+		if err := r.conn.QueryRow(ctx, "SELECT toInt64(count()) - toInt64(uniqExact("+row+")) FROM "+ident(t)).Scan(&n); err != nil {
 			return nil, fmt.Errorf("clickhouse: counting doubled rows of %s: %w", t, err)
 		}
 		if n != 0 {

@@ -175,6 +175,9 @@ func TestTrace(t *testing.T) {
 	// The first target was overtaken: only the second was written.
 	put(schemas.PushOutcomes, 10, "de/LA", &event.PushOutcome{Account: "de", ListingId: "LA", Sku: "A", Quantity: 2, TargetVersion: &event.Version{Epoch: 2, Number: 31}, Outcome: event.Outcome_OUTCOME_ACCEPTED, CommandId: "c1", StartedMs: placed + 5000, FinishedMs: placed + 5000, Attempts: 1})
 	put(schemas.Valuations, 11, "order/uk/1", &event.Valuation{Subject: "order/uk/1", Version: &event.Version{Number: 1}, Amount: gbp(300), Reporting: &event.Money{Minor: 354, Currency: "EUR"}, Source: "ecb", RateDate: "2010-11-30", OccurredMs: placed})
+	refund := &event.Command{Id: "depot/r", Account: "uk", OrderId: "1", RequestedMs: placed + 6000, Action: &event.Command_Refund{Refund: &event.RefundRequest{Amount: &event.Amount{Value: &event.Decimal{Unscaled: 150, Scale: 2}, Currency: "GBP"}}}}
+	put(schemas.Commands, 12, "uk/1", &event.CommandBook{Account: "uk", OrderId: "1", Version: &event.Version{Number: 40}, Commands: []*event.CommandStatus{{Command: refund, State: event.CommandState_COMMAND_STATE_REFUSED, Code: "PAID", Message: "it was not paid", ChangedMs: placed + 8000}}})
+	put(schemas.CommandOutcomes, 13, "uk/1", &event.CommandOutcome{Account: "uk", OrderId: "1", CommandId: "depot/r", Kind: "refund", Outcome: event.Outcome_OUTCOME_REFUSED, Code: "PAID", Message: "it was not paid", WriteId: "abc", Attempts: 1, StartedMs: placed + 7000, FinishedMs: placed + 7000})
 
 	got, err := newReaderFor(t, cfg).Trace(t.Context(), "uk", "1")
 	if err != nil {
@@ -192,6 +195,8 @@ func TestTrace(t *testing.T) {
 		"03 level A | on hand 5, reserved 2, available 3",
 		"03 target de/LA | show 3 of SKU A; level",
 		"05 outcome de/LA | accepted: 2 for target 2.31, command c1, attempts 1",
+		"06 command uk/1 | refund depot/r of 1.50 GBP: refused, PAID it was not paid",
+		"07 command outcome uk/1 | refund depot/r refused, at the platform abc, attempts 1, PAID it was not paid",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

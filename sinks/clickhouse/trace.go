@@ -15,7 +15,8 @@ import (
 type Event struct {
 	// Time is the event's own time, UTC.
 	Time time.Time `json:"time"`
-	// Kind is order, line, valuation, refund, claim, level, alarm, target, outcome or dead letter.
+	// Kind is order, line, valuation, refund, claim, level, alarm, target, outcome,
+	// command, command outcome or dead letter.
 	Kind string `json:"kind"`
 	// Subject is what it is about: the order, a SKU, a listing.
 	Subject string `json:"subject"`
@@ -45,7 +46,8 @@ const coordinatesOf = `_topic, _partition, _offset, concat(toString(_version_epo
 
 // Trace reads the whole way of one order: its versions and the raw records they come from,
 // lines, refunds and valuations, what it claims of each SKU, the level after that, what the
-// listings were to show at that level, and what became of the writes. Ordered by time; empty
+// listings were to show at that level, and what became of the writes; and what was asked of the
+// platform about the order, with what became of it. Ordered by time; empty
 // when there is no such order.
 func (r *Reader) Trace(ctx context.Context, account, order string) ([]Event, error) {
 	ctx, cancel := r.bound(ctx)
@@ -66,6 +68,8 @@ func (r *Reader) Trace(ctx context.Context, account, order string) ([]Event, err
 		{"target", `SELECT decided_at, concat(account, '/', listing_id), concat(if(withdrawn, 'withdrawn', concat('show ', toString(quantity))), if(believed < 0, '', concat(' instead of ', toString(believed))), ' of SKU ', sku, '; ', cause), ` + coordinatesOf + ` FROM push_targets FINAL WHERE (sku, _version) IN (` + levels + `)`},
 		// A target that a newer one overtook has no outcome: then the first that came after it.
 		{"outcome", `SELECT finished_at, concat(account, '/', listing_id), concat(outcome, ': ', toString(quantity), ' for target ', toString(target_epoch), '.', toString(target_version), ', command ', command_id, ', attempts ', toString(attempts), if(code = '' AND message = '', '', concat(', ', code, ' ', message)), if(read_back < 0, '', concat(', read back ', toString(read_back)))), ` + coordinatesOf + ` FROM (SELECT t.account AS account, t.listing_id AS listing_id, t.want_epoch AS want_epoch, t.want AS want, o.* EXCEPT (account, listing_id) FROM (` + targets + `) AS t INNER JOIN (SELECT * FROM push_outcomes FINAL) AS o ON o.account = t.account AND o.listing_id = t.listing_id WHERE (o.target_epoch, o.target_version) >= (t.want_epoch, t.want) ORDER BY o.target_epoch, o.target_version, o.finished_at LIMIT 2 BY account, listing_id, want_epoch, want)`},
+		{"command", `SELECT requested_at, concat(account, '/', order_id), concat(kind, ' ', command_id, if(amount_text = '', '', concat(' of ', amount_text, ' ', currency)), if(units = 0, '', concat(', ', toString(units), ' units')), if(tracking = '', '', concat(', ', carrier, ' ', tracking)), ': ', state, if(code = '' AND message = '', '', concat(', ', code, ' ', message))), ` + coordinatesOf + ` FROM commands FINAL WHERE ` + key},
+		{"command outcome", `SELECT finished_at, concat(account, '/', order_id), concat(kind, ' ', command_id, ' ', outcome, if(gave_up, ', not tried any more', ''), ', at the platform ', write_id, ', attempts ', toString(attempts), if(code = '' AND message = '', '', concat(', ', code, ' ', message))), ` + coordinatesOf + ` FROM command_outcomes FINAL WHERE ` + key},
 		{"dead letter", `SELECT failed_at, object, concat(stage, ' gave up ', topic, '/', toString(partition), '@', toString(offset), ': ', code, ', ', reason), ` + coordinatesOf + ` FROM dead_letters FINAL WHERE object = ` + quote(account+"/"+order)},
 	}
 	var all []Event

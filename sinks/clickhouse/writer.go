@@ -93,7 +93,8 @@ func (w *Writer) Topics() []schemas.Topic { return Topics() }
 func Topics() []schemas.Topic {
 	all := []schemas.Topic{
 		schemas.Orders, schemas.StockLevels, schemas.StockClaims, schemas.StockAlarms, schemas.StockAdjustments, schemas.StockReturns,
-		schemas.Listings, schemas.PushTargets, schemas.PushOutcomes, schemas.Valuations, schemas.RateDays, schemas.Alerts,
+		schemas.Listings, schemas.PushTargets, schemas.PushOutcomes, schemas.Commands, schemas.CommandOutcomes,
+		schemas.Valuations, schemas.RateDays, schemas.Alerts,
 	}
 	for _, s := range schemas.Stages {
 		all = append(all, schemas.DeadLetters(s))
@@ -131,6 +132,10 @@ func (w *Writer) newReader(family string) reader {
 		return newTargetsReader()
 	case schemas.PushOutcomes.Name:
 		return newOutcomesReader()
+	case schemas.Commands.Name:
+		return newCommandsReader()
+	case schemas.CommandOutcomes.Name:
+		return newCommandOutcomesReader()
 	case schemas.Valuations.Name:
 		return newValuationsReader()
 	case schemas.RateDays.Name:
