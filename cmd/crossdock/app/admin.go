@@ -27,7 +27,7 @@ func (a *App) Folds() ([]stream.Fold, error) {
 	var folds []stream.Fold
 	for _, open := range []func() (stream.Fold, error){
 		func() (stream.Fold, error) { return a.translateRoom(noListings{}) },
-		a.catalogRoom, a.ordersRoom, a.stockRoom, a.fxRoom,
+		a.catalogRoom, a.ordersRoom, a.stockRoom, a.commandsRoom, a.fxRoom,
 	} {
 		f, err := open()
 		if err != nil {
@@ -87,7 +87,7 @@ func (a *App) Readers() ([]Reader, error) {
 		rs = append(rs, Reader{f.Name(), f.Inputs()})
 	}
 	rs = append(rs,
-		Reader{"push", []schemas.Topic{schemas.PushTargets}},
+		Reader{"push", []schemas.Topic{schemas.PushTargets, schemas.PushCommands}},
 		Reader{"clickhouse", clickhouse.Topics()},
 		Reader{"alert", alert.Topics()},
 	)

@@ -160,8 +160,9 @@ func roles() []role {
 		{"catalog", "which SKU a listing means", startCatalog},
 		{"orders", "one state per order", startOrders},
 		{"stock", "levels, and what each listing shows", startStock},
+		{"commands", "what the seller asks of a platform, once and in order", startCommands},
 		{"fx", "amounts in the reporting currency", startFx},
-		{"push", "write shown quantities to the platforms", startPush},
+		{"push", "write shown quantities to the platforms, and carry out commands", startPush},
 		{"clickhouse", "everything into ClickHouse", startClickHouse},
 		{"alert", "tell people", startAlert},
 	}

@@ -44,7 +44,7 @@ func Metrics(log *slog.Logger) ([]Metric, error) {
 		return nil, err
 	}
 	if _, err := push.New(push.DefaultConfig(), push.Deps{
-		Publish: nobody{}, Memory: push.NewRedisMemory(client, scope, log), Log: log, Now: time.Now, Metrics: reg,
+		Publish: nobody{}, Memory: push.NewRedisMemory(client, scope, log), Commands: push.NewRedisCommands(client, scope, log), Log: log, Now: time.Now, Metrics: reg,
 	}); err != nil {
 		return nil, err
 	}

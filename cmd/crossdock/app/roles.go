@@ -16,6 +16,7 @@ import (
 	"github.com/helloword/crossdock/internal/kafka"
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/processors/catalog"
+	"github.com/helloword/crossdock/processors/commands"
 	"github.com/helloword/crossdock/processors/fx"
 	"github.com/helloword/crossdock/processors/orders"
 	"github.com/helloword/crossdock/processors/stock"
@@ -275,6 +276,12 @@ func startStock(a *App, _ context.Context) (func(context.Context) error, error) 
 	return l.Run, nil
 }
 
+func (a *App) commandsRoom() (stream.Fold, error) { return commands.New() }
+
+func startCommands(a *App, _ context.Context) (func(context.Context) error, error) {
+	return a.loop(a.commandsRoom())
+}
+
 func (a *App) fxRoom() (stream.Fold, error) {
 	return fx.New(a.Config.FxConfig())
 }
@@ -287,17 +294,21 @@ func startPush(a *App, _ context.Context) (func(context.Context) error, error) {
 	accounts := make(map[string]push.Account)
 	for _, c := range a.connections {
 		// A connection whose module inventory is off gets no stock write, and nobody waits for one.
-		accounts[c.name] = push.Account{Connector: c.Name, Stock: c.Stock, Off: !c.cfg.Modules.Has(connectors.ModuleInventory)}
+		accounts[c.name] = push.Account{
+			Connector: c.Name, Stock: c.Stock, Off: !c.cfg.Modules.Has(connectors.ModuleInventory),
+			Price: c.Price, Fulfilment: c.Fulfilment, Cancel: c.Cancel, Refund: c.Refund, Modules: c.cfg.Modules,
+		}
 	}
 	sink, err := push.New(a.Config.PushConfig(), push.Deps{
 		Accounts: accounts, Publish: a.Producer, Memory: push.NewRedisMemory(a.Redis, a.Scope, a.Log),
-		Log: a.Log, Now: time.Now, Metrics: a.Registry, Tracer: a.tracer,
+		Commands: push.NewRedisCommands(a.Redis, a.Scope, a.Log),
+		Log:      a.Log, Now: time.Now, Metrics: a.Registry, Tracer: a.tracer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.push = sink
-	loop, err := stream.NewExecutorLoop("push", []schemas.Topic{schemas.PushTargets}, sink, a.deps())
+	loop, err := stream.NewExecutorLoop("push", []schemas.Topic{schemas.PushTargets, schemas.PushCommands}, sink, a.deps())
 	if err != nil {
 		return nil, err
 	}

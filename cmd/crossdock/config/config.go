@@ -208,6 +208,7 @@ type Push struct {
 	ParkMax  time.Duration `yaml:"park_max" doc:"How long an account that keeps failing is left alone at most, between two tries."`
 	Owner    time.Duration `yaml:"reauthorise_every" doc:"How often an account is tried that refuses our credentials and needs its owner."`
 	Call     time.Duration `yaml:"call_timeout" doc:"How long one write may take, waiting for the platform's quota included."`
+	Commands time.Duration `yaml:"command_patience" doc:"How long a price, shipment, cancellation or refund is tried that is neither done nor refused. After that it needs a person."`
 }
 
 // Alert section.
@@ -348,7 +349,7 @@ func Default() Config {
 
 func pushDefaults() Push {
 	d := push.DefaultConfig()
-	return Push{Delay: d.CoalesceIncreases, Patience: d.StalePatience, ParkMax: d.BackoffMax, Owner: d.ReauthoriseEvery, Call: d.CallTimeout}
+	return Push{Delay: d.CoalesceIncreases, Patience: d.StalePatience, ParkMax: d.BackoffMax, Owner: d.ReauthoriseEvery, Call: d.CallTimeout, Commands: d.CommandPatience}
 }
 
 // Load reads and validates a file.
@@ -511,7 +512,7 @@ func (c *Config) Validate() error {
 		value, least time.Duration
 	}{
 		{"increase_delay", c.Push.Delay, 0}, {"stale_patience", c.Push.Patience, 0}, {"park_max", c.Push.ParkMax, time.Second},
-		{"reauthorise_every", c.Push.Owner, time.Second}, {"call_timeout", c.Push.Call, time.Second},
+		{"reauthorise_every", c.Push.Owner, time.Second}, {"call_timeout", c.Push.Call, time.Second}, {"command_patience", c.Push.Commands, time.Minute},
 	} {
 		if d.value < d.least {
 			bad("push."+d.key, fmt.Errorf("%s is too short: at least %s", d.value, d.least))
@@ -739,6 +740,7 @@ func (c *Config) PushConfig() push.Config {
 	p := push.DefaultConfig()
 	p.CoalesceIncreases, p.StalePatience = c.Push.Delay, c.Push.Patience
 	p.BackoffMax, p.ReauthoriseEvery, p.CallTimeout = c.Push.ParkMax, c.Push.Owner, c.Push.Call
+	p.CommandPatience = c.Push.Commands
 	p.Every = make(map[string]time.Duration)
 	for name, n := range c.Connections {
 		p.Every[name] = n.PushEvery
