@@ -127,7 +127,7 @@ func read(parts []member, kind string) (fields, error) {
 	case kindReturn:
 		required["sku"], required["quantity"], required["amount"], required["reason"] = true, true, true, true
 	case kindBack:
-		required["account"], required["order_id"] = true, true
+		required["account"], required["order"] = true, true
 	default:
 		required["sku"], required["quantity"], required["warehouse"] = true, true, true
 	}
@@ -140,7 +140,7 @@ func read(parts []member, kind string) (fields, error) {
 		}
 		delete(required, m.name)
 	}
-	for _, name := range []string{"id", "account", "order_id", "sku", "warehouse", "quantity", "amount", "reason", "occurred_at"} {
+	for _, name := range []string{"id", "account", "order", "sku", "warehouse", "quantity", "amount", "reason", "occurred_at"} {
 		if required[name] {
 			return fields{}, malformed("$."+name, "it is missing")
 		}
@@ -180,7 +180,7 @@ func (f *fields) set(m member, kind string) (err error) {
 		f.warehouse, err = text(m.value, path, maxWord, false)
 	case m.name == "account" && kind == kindBack:
 		f.account, err = text(m.value, path, maxWord, false)
-	case m.name == "order_id" && kind == kindBack:
+	case m.name == "order" && kind == kindBack:
 		f.order, err = text(m.value, path, maxWord, false)
 	case m.name == "note" && !isReturn:
 		f.note, err = text(m.value, path, maxNote, true)

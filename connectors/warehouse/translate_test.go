@@ -82,7 +82,7 @@ func TestTranslateReturns(t *testing.T) {
 // A return is goods on the shelf, and a word to the order of the connection that sold it; either
 // may be missing.
 func TestTranslateBack(t *testing.T) {
-	const head, goods, amount = `{"kind":"return","id":"C1/3","account":"market","order_id":"101-1","occurred_at":"2011-12-09T12:50:00Z"`,
+	const head, goods, amount = `{"kind":"return","id":"C1/3","account":"market","order":"101-1","occurred_at":"2011-12-09T12:50:00Z"`,
 		`,"sku":"22556","warehouse":"main","quantity":12`, `,"amount":{"text":"19.80","currency":"GBP"}`
 	lying := &event.Adjustment{Account: "depot", Id: "C1/3", Sku: "22556", Warehouse: "main", Kind: event.MoveKind_MOVE_KIND_RETURN, Quantity: 12, OccurredMs: atMs}
 	told := func(minor int64, note string) *event.Refund {
@@ -117,7 +117,7 @@ func TestTranslateBack(t *testing.T) {
 		head + `,"warehouse":"m"}`:      "$: goods that came back need",
 		head + goods + `,"reason":"x"}`: "$.reason: an entry of kind return",
 		strings.Replace(head, `"account":"market",`, "", 1) + goods + "}": "$.account: it is missing",
-		strings.Replace(head, `"order_id":"101-1",`, "", 1) + goods + "}": "$.order_id: it is missing",
+		strings.Replace(head, `"order":"101-1",`, "", 1) + goods + "}":    "$.order: it is missing",
 		`{"kind":"receipt","account":"market",` + adjustment + "}":        "$.account: an entry of kind receipt",
 	} {
 		if got, err := translate(body); !errors.Is(err, connectors.ErrMalformed) || !strings.Contains(err.Error(), place) || len(got.Adjustments)+len(got.Returned) != 0 {
@@ -195,7 +195,7 @@ func TestTranslateRefuses(t *testing.T) {
 // Every truncation of a good entry is malformed, never half of a fact.
 func TestEveryTruncationIsMalformed(t *testing.T) {
 	for _, body := range []string{`{"kind":"receipt",` + adjustment + `}`, unmatched + "}",
-		`{"kind":"return","account":"a","order_id":"o",` + adjustment + `}`} {
+		`{"kind":"return","account":"a","order":"o",` + adjustment + `}`} {
 		for i := range body {
 			if _, err := translate(body[:i]); !errors.Is(err, connectors.ErrMalformed) {
 				t.Errorf("cut at %d: %v", i, err)
@@ -207,8 +207,11 @@ func TestEveryTruncationIsMalformed(t *testing.T) {
 func FuzzTranslate(f *testing.F) {
 	f.Add([]byte(`{"kind":"receipt",` + adjustment + `}`))
 	f.Add([]byte(unmatched + `}`))
-	f.Add([]byte(`{"kind":"return","account":"a","order_id":"o","amount":{"text":"1","currency":"GBP"},` + adjustment + `}`))
+	f.Add([]byte(`{"kind":"return","account":"a","order":"o","amount":{"text":"1","currency":"GBP"},` + adjustment + `}`))
 	f.Add([]byte(`{"kind":"invoice"}`))
+	for _, body := range requests {
+		f.Add([]byte(body))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := translate(string(body))
 		if err != nil {
@@ -217,7 +220,7 @@ func FuzzTranslate(f *testing.F) {
 			}
 			return
 		}
-		if n := len(got.Adjustments) + len(got.Returns); n != 1 && len(got.Returned) != 1 || n > 1 {
+		if n := len(got.Adjustments) + len(got.Returns) + len(got.Commands); n != 1 && len(got.Returned) != 1 || n > 1 {
 			t.Fatalf("%d facts, %d returns", n, len(got.Returned))
 		}
 		again, err := translate(string(body))

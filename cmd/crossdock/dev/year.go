@@ -400,7 +400,7 @@ func (y *year) untold(note string, of *sale, s *share, told shops.Told) (entries
 		}
 		e := depotsim.Entry{
 			Kind: "return", ID: fmt.Sprintf("%s/%s/%d", note, s.invoice, i), OccurredAt: s.refund.At, Reference: note + "#" + s.numbers[i],
-			Account: y.shops[of.shop].account, OrderID: of.id,
+			Request: &depotsim.Request{Account: y.shops[of.shop].account, Order: of.id},
 		}
 		if goods {
 			e.SKU, e.Warehouse, e.Quantity = s.skus[i], depotName, p.Quantity

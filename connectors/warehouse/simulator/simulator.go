@@ -34,11 +34,10 @@ type Entry struct {
 	Reference  string    `json:"reference,omitempty"`
 	Note       string    `json:"note,omitempty"`
 	Amount     *Amount   `json:"amount,omitempty"`
-	// Account and OrderID name the order of a return.
-	Account string `json:"account,omitempty"`
-	OrderID string `json:"order_id,omitempty"`
-	BuyerID string `json:"buyer_id,omitempty"`
-	Reason  string `json:"reason,omitempty"`
+	BuyerID    string    `json:"buyer_id,omitempty"`
+	Reason     string    `json:"reason,omitempty"`
+	// Request is nil for what only happened to stock.
+	*Request
 }
 
 // Amount of a return.

@@ -302,6 +302,20 @@ func (s *Simulator) Available(variant int64) int64 {
 	return 0
 }
 
+// Price is what a product or variation costs: its sale price while there is one.
+func (s *Simulator) Price(variant int64) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.variants[variant]
+	switch {
+	case v == nil:
+		return ""
+	case v.sale != "":
+		return v.sale
+	}
+	return v.price.text
+}
+
 // Listing is a variant with what it shows.
 type Listing struct {
 	Product, Variant int64
