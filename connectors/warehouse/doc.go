@@ -1,11 +1,13 @@
 // Package warehouse is the seller's own warehouse or back office: it tells us by signed
-// webhooks what happened to stock that no order explains, and what came back of orders whose
-// platforms do not tell of it. The wire format is our own and stands in README.md.
+// webhooks what happened to stock that no order explains, what came back of orders whose
+// platforms do not tell of it, and what it wants done at a sales channel. The wire format is our
+// own and stands in README.md.
 //
 // In: one JSON entry, or a list of them: openings, receipts, write-offs, corrections, returns of
-// an order and returns that match none. Out: event.Adjustment, event.Refund for the order of
-// another connection, and event.UnmatchedReturn. It keeps nothing; an entry that is sent again has
-// the same id and is recognised by it.
+// an order and returns that match none; requests for prices, shipments, cancellations and
+// refunds. Out: event.Adjustment, event.Refund for the order of another connection,
+// event.UnmatchedReturn and event.Command. It keeps nothing; an entry that is sent again has the
+// same id and is recognised by it.
 package warehouse
 
 import (
