@@ -39,6 +39,9 @@ type Topic struct {
 	// MinCompactionLag of Compact topics: well above the longest pause of a process,
 	// so that a late writer's old record is repaired before compaction can prefer it.
 	MinCompactionLag time.Duration
+	// MaxCompactionLag of Compact topics: no later than this the older states of a key leave the
+	// log. 0 = whenever Kafka comes to it.
+	MaxCompactionLag time.Duration
 	// Personal: carries personal data, so that its retention is bounded.
 	Personal bool
 }
@@ -47,6 +50,8 @@ const (
 	day     = 24 * time.Hour
 	rawLife = 30 * day
 	lag     = 6 * time.Hour
+	// A forgotten buyer's older states leave the log within it, far within every deadline.
+	maxLag = 3 * day
 )
 
 // Raw topics keep the platforms' bytes untouched. Key: account/object.
@@ -64,13 +69,14 @@ var (
 	CatalogIn = Topic{Name: "catalog.in.v1", Key: "account/product", Value: "CatalogInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife}
 	StockIn   = Topic{Name: "stock.in.v1", Key: "SKU", Value: "StockInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife}
 	CommandsIn = Topic{Name: "commands.in.v1", Key: "account/order, or price:account/listing", Value: "CommandInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
+	PrivacyIn  = Topic{Name: "privacy.in.v1", Key: "account/request", Value: "PrivacyInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	FxIn       = Topic{Name: "fx.in.v1", Key: "subject, or day", Value: "FxInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
 )
 
 // Tables are compacted: the last record of a key is its state, and all of them
 // together rebuild a room.
 var (
-	Orders       = Topic{Name: "orders.v1", Key: "account/order", Value: "Order", Width: Wide, Cleanup: Compact, MinCompactionLag: lag, Personal: true}
+	Orders       = Topic{Name: "orders.v1", Key: "account/order", Value: "Order", Width: Wide, Cleanup: Compact, MinCompactionLag: lag, MaxCompactionLag: maxLag, Personal: true}
 	Listings     = Topic{Name: "catalog.listings.v1", Key: "account/listing", Value: "Listing", Width: Single, Cleanup: Compact, MinCompactionLag: lag}
 	CatalogIndex = Topic{Name: "catalog.index.v1", Key: "kind/value", Value: "CatalogEntry", Width: Single, Cleanup: Compact, MinCompactionLag: lag}
 	StockLevels  = Topic{Name: "stock.levels.v1", Key: "SKU", Value: "StockLevel", Width: Wide, Cleanup: Compact, MinCompactionLag: lag}
@@ -80,7 +86,9 @@ var (
 	PushCommands = Topic{Name: "push.commands.v1", Key: "as commands.in", Value: "CommandTarget", Width: Narrow, Stateful: true, Cleanup: Compact, MinCompactionLag: lag}
 	Valuations   = Topic{Name: "fx.valuations.v1", Key: "subject", Value: "Valuation", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 	RateDays     = Topic{Name: "fx.rates.v1", Key: "source/date/partition", Value: "RateDay", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
-	FxWaiting    = Topic{Name: "fx.waiting.v1", Key: "partition/date/chunk", Value: "FxWaiting", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
+	// Requests about people's data name nobody: buyers are keyed hashes.
+	PrivacyRequests = Topic{Name: "privacy.requests.v1", Key: "account/request", Value: "PrivacyState", Width: Single, Cleanup: Compact, MinCompactionLag: lag}
+	FxWaiting       = Topic{Name: "fx.waiting.v1", Key: "partition/date/chunk", Value: "FxWaiting", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 )
 
 // Tokens that rotate, sealed: the only copy that must not be lost. No room folds it.
@@ -103,14 +111,14 @@ func DeadLetters(stage string) Topic {
 }
 
 // Stages that have dead letters, in the order of an order's way.
-var Stages = []string{"ingest", "translate", "catalog", "orders", "stock", "commands", "fx", "push", "clickhouse"}
+var Stages = []string{"ingest", "translate", "catalog", "orders", "privacy", "stock", "commands", "fx", "push", "clickhouse"}
 
 // Topics is every topic there is.
 func Topics() []Topic {
 	all := []Topic{
 		RawOrders, RawProducts, RawInventory, RawStock, RawRates,
-		OrdersIn, CatalogIn, StockIn, CommandsIn, FxIn,
-		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Commands, PushCommands, Valuations, RateDays, FxWaiting, Tokens,
+		OrdersIn, CatalogIn, StockIn, CommandsIn, FxIn, PrivacyIn,
+		Orders, Listings, CatalogIndex, StockLevels, StockClaims, PushTargets, Commands, PushCommands, Valuations, RateDays, FxWaiting, PrivacyRequests, Tokens,
 		PushOutcomes, CommandOutcomes, InventoryObserved, StockAlarms, StockAdjustments, StockReturns, Alerts,
 	}
 	for _, s := range Stages {

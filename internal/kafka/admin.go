@@ -261,6 +261,9 @@ func settings(t schemas.Topic, l Layout) map[string]string {
 	}
 	if t.Cleanup == schemas.Compact {
 		m["min.compaction.lag.ms"] = strconv.FormatInt(t.MinCompactionLag.Milliseconds(), 10)
+		if t.MaxCompactionLag > 0 {
+			m["max.compaction.lag.ms"] = strconv.FormatInt(t.MaxCompactionLag.Milliseconds(), 10)
+		}
 	} else {
 		m["retention.ms"] = strconv.FormatInt(t.Retention.Milliseconds(), 10)
 	}

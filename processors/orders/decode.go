@@ -159,6 +159,10 @@ func (d *decoded) read(c *cursor) {
 			c.origin(&o.Origin, &d.origin)
 		case 33<<3 | bytesType:
 			o.Known = append(o.Known, c.known())
+		case 34<<3 | varintType:
+			o.ForgottenMs = int64(c.number())
+		case 35<<3 | varintType:
+			o.ShippedMs = int64(c.number())
 		default:
 			c.fail()
 		}

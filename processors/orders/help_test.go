@@ -41,6 +41,10 @@ func resolved(listing, sku string, multiplier, version int64) *event.OrderInput 
 	}}}
 }
 
+func forget(atMs int64) *event.OrderInput {
+	return &event.OrderInput{Input: &event.OrderInput_Forget{Forget: &event.Forget{Account: "shop", OrderId: "1", AtMs: atMs, RequestId: "q"}}}
+}
+
 func resolution(sku string, multiplier, version int64) *event.Resolution {
 	return &event.Resolution{Sku: sku, Multiplier: multiplier, MappingVersion: version, Rule: event.MatchRule_MATCH_RULE_EXPLICIT}
 }

@@ -9,8 +9,9 @@ import (
 )
 
 // join returns the order with the input joined to it, or nil when that changes nothing. Its
-// version is its own, to be set. Three independent joins make up the order: the newest
-// snapshot, the union of refunds, the oldest mapping of each line. Neither argument is
+// version is its own, to be set. Four independent joins make up the order: the newest
+// snapshot, the union of refunds, the oldest mapping of each line, and whether its buyer was
+// forgotten. Neither argument is
 // modified, except that with take a snapshot that wins is the order that is returned.
 func join(old *event.Order, in said, take bool) *event.Order {
 	j := joining{old: old, take: take}
@@ -23,6 +24,9 @@ func join(old *event.Order, in said, take bool) *event.Order {
 	case in.resolved != nil:
 		j.identify("", in.resolved.Account, in.resolved.OrderId)
 		j.resolution(in.resolved.ListingId, in.resolved.Resolution)
+	case in.forget != nil:
+		j.identify("", in.forget.Account, in.forget.OrderId)
+		j.forget(in.forget)
 	}
 	return j.result()
 }
@@ -38,6 +42,8 @@ type joining struct {
 	refunded    bool // refunds differ from old's
 	resolutions []known
 	resolved    bool
+	forgottenMs int64
+	forgotten   bool // forgottenMs differs from old's
 	connector   string
 	account, id string
 }
@@ -56,7 +62,7 @@ func (j *joining) identify(connector, account, id string) {
 
 // start collects what old knows. more lines come.
 func (j *joining) start(more int) {
-	j.refunds = j.old.GetRefunds()
+	j.refunds, j.forgottenMs = j.old.GetRefunds(), j.old.GetForgottenMs()
 	j.resolutions = make([]known, 0, len(j.old.GetLines())+len(j.old.GetKnown())+more)
 	if j.old == nil {
 		return
@@ -104,15 +110,17 @@ func (j *joining) refund(r *event.Refund) {
 
 func compareRefundIDs(a, b *event.Refund) int { return cmp.Compare(a.Id, b.Id) }
 
-// compareRefunds compares contents: where a refund was heard of is not part of it.
+// compareRefunds compares contents: where a refund was heard of is not part of it. The note
+// counts last, because it is what is taken out when a buyer is forgotten: which of two refunds
+// stays must not depend on whether that was before or after.
 func compareRefunds(a, b *event.Refund) int {
-	return bytes.Compare(refundBytes(a), refundBytes(b))
+	return cmp.Or(bytes.Compare(refundBytes(a), refundBytes(b)), cmp.Compare(a.Note, b.Note))
 }
 
 func refundBytes(r *event.Refund) []byte {
 	c := &event.Refund{
 		OrderId: r.OrderId, Id: r.Id, CreatedMs: r.CreatedMs,
-		Lines: r.Lines, Total: r.Total, Shipping: r.Shipping, Note: r.Note,
+		Lines: r.Lines, Total: r.Total, Shipping: r.Shipping,
 	}
 	b, err := c.MarshalVTStrict()
 	if err != nil {
@@ -176,7 +184,7 @@ func (j *joining) preferred(listing string) *event.Resolution {
 
 // result builds the joined order; nil when nothing changed.
 func (j *joining) result() *event.Order {
-	if !j.newer && !j.refunded && !j.resolved {
+	if !j.newer && !j.refunded && !j.resolved && !j.forgotten {
 		return nil
 	}
 	var o *event.Order
@@ -196,7 +204,10 @@ func (j *joining) result() *event.Order {
 	} else if o.Connector == "" {
 		o.Connector = j.connector
 	}
-	o.Refunds = j.refunds
+	o.Refunds, o.ForgottenMs = j.refunds, j.forgottenMs
+	if j.forgotten {
+		nameless(o)
+	}
 	o.Parked = false
 	for i, l := range o.Lines {
 		best := j.preferred(listingOf(l))
@@ -235,7 +246,8 @@ next:
 // newer reports whether snapshot s replaces the snapshot in the order o. An order that was
 // only heard of (a refund came first) has none. Platforms tell the time of change in whole
 // seconds, so that two states of one second are common: of those the one that is further
-// along is the newer. Canonical bytes decide what is left, so that the order is total.
+// along is the newer. Canonical bytes decide what is left, so that the order is total: first
+// those that stay when the buyer is forgotten, so that the same one wins before and after.
 func newer(s, o *event.Order) bool {
 	if c := cmp.Compare(s.UpdatedMs, o.UpdatedMs); c != 0 {
 		return c > 0
@@ -244,7 +256,17 @@ func newer(s, o *event.Order) bool {
 	if c := slices.Compare(a[:], b[:]); c != 0 {
 		return c > 0
 	}
+	if c := bytes.Compare(namelessBytes(s), namelessBytes(o)); c != 0 {
+		return c > 0
+	}
 	return bytes.Compare(snapshotBytes(s), snapshotBytes(o)) > 0
+}
+
+// namelessBytes encodes what a snapshot says itself and nobody is named by.
+func namelessBytes(s *event.Order) []byte {
+	c := shallow(s)
+	nameless(c)
+	return snapshotBytes(c)
 }
 
 // progressOf measures how far along an order is, the most final first. Lines and units are
@@ -267,7 +289,7 @@ func progressOf(o *event.Order) (p [8]int64) {
 // refunds) nor how it came.
 func snapshotBytes(s *event.Order) []byte {
 	c := shallow(s)
-	c.Version, c.Origin, c.Parked, c.Known, c.Refunds = nil, nil, false, nil, nil
+	c.Version, c.Origin, c.Parked, c.Known, c.Refunds, c.ForgottenMs = nil, nil, false, nil, nil, 0
 	c.Lines = slices.Clone(c.Lines)
 	for i, l := range c.Lines {
 		if l.Resolution != nil {
@@ -306,6 +328,7 @@ func shallow(o *event.Order) *event.Order {
 		BuyerId: o.BuyerId, Destination: o.Destination, Personal: o.Personal,
 		Refunds: o.Refunds, CancelReason: o.CancelReason, Test: o.Test, Reference: o.Reference,
 		Version: o.Version, Parked: o.Parked, Origin: o.Origin, Known: o.Known,
+		ForgottenMs: o.ForgottenMs, ShippedMs: o.ShippedMs,
 	}
 }
 

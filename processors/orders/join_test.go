@@ -213,6 +213,10 @@ func TestCopiesAreComplete(t *testing.T) {
 	}
 	r := new(event.Refund)
 	fill(r.ProtoReflect(), 2)
+	r.Note = ""
+	if got := namelessRefund(r); !proto.Equal(got, r) {
+		t.Errorf("namelessRefund: got %v, want %v", got, r)
+	}
 	r.Connector, r.Account, r.Origin = "", "", nil
 	var back event.Refund
 	if err := back.UnmarshalVT(refundBytes(r)); err != nil || !proto.Equal(&back, r) {

@@ -110,9 +110,13 @@ func drawInput(t *rapid.T) *event.OrderInput {
 	drawRefund := func() *event.Refund {
 		r := refund(rapid.SampledFrom([]string{"r1", "r2"}).Draw(t, "refund"), rapid.SampledFrom([]string{"0", "1"}).Draw(t, "line"),
 			small("refunded"), event.Restock(rapid.Int32Range(1, 3).Draw(t, "restock")))
+		r.Note = rapid.SampledFrom([]string{"", "for Ann", "for Bo"}).Draw(t, "note")
+		if small("shipping") == 0 {
+			r.Shipping = &event.Money{Minor: 1, Currency: "GBP"}
+		}
 		return r
 	}
-	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	switch rapid.IntRange(0, 4).Draw(t, "kind") {
 	case 0:
 		return refunded(drawRefund())
 	case 1:
@@ -121,6 +125,8 @@ func drawInput(t *rapid.T) *event.OrderInput {
 			r = resolution("SKU1", 1, 7)
 		}
 		return resolved(rapid.SampledFrom(listings).Draw(t, "listing"), r.Sku, r.Multiplier, r.MappingVersion)
+	case 2:
+		return forget(1 + small("forgotten"))
 	default:
 		o := order(1000+small("updated"), func(o *event.Order) {
 			o.Total.Minor = small("total")
@@ -129,6 +135,10 @@ func drawInput(t *rapid.T) *event.OrderInput {
 			}
 			o.Test = rapid.IntRange(0, 9).Draw(t, "test") == 0
 			o.PaymentStatus = event.PaymentStatus(small("paid"))
+			if who := rapid.SampledFrom([]string{"", "Ann", "Bo"}).Draw(t, "buyer"); who != "" {
+				o.BuyerId, o.Personal = "b-"+who, &event.PersonalData{Name: who, Email: who + "@example.com"}
+				o.Destination = &event.Destination{Country: "GB", PostcodePrefix: "M1"}
+			}
 			if small("refunds") == 0 {
 				o.Refunds = []*event.Refund{drawRefund()}
 			}
@@ -152,8 +162,9 @@ func oracle(inputs []*event.OrderInput) *event.Order {
 	var base *event.Order
 	refunds := make(map[string]*event.Refund)
 	told := make(map[string]map[string]*event.Resolution) // listing, SKU: oldest mapping
+	var forgottenMs int64
 	keep := func(r *event.Refund) {
-		if old := refunds[r.Id]; old == nil || bytes.Compare(refundBytes(r), refundBytes(old)) > 0 {
+		if old := refunds[r.Id]; old == nil || compareRefunds(r, old) > 0 {
 			refunds[r.Id] = r
 		}
 	}
@@ -184,6 +195,10 @@ func oracle(inputs []*event.OrderInput) *event.Order {
 			keep(v.Refund)
 		case *event.OrderInput_LineResolved:
 			tell(v.LineResolved.ListingId, v.LineResolved.Resolution)
+		case *event.OrderInput_Forget:
+			if at := v.Forget.AtMs; forgottenMs == 0 || at < forgottenMs {
+				forgottenMs = at
+			}
 		}
 	}
 	o := &event.Order{Account: "shop", Id: "1"}
@@ -196,6 +211,15 @@ func oracle(inputs []*event.OrderInput) *event.Order {
 	for _, id := range []string{"r1", "r2"} {
 		if r := refunds[id]; r != nil {
 			o.Refunds = append(o.Refunds, r.CloneVT())
+		}
+	}
+	if o.ForgottenMs = forgottenMs; forgottenMs != 0 {
+		o.BuyerId, o.Personal = "", nil
+		if o.Destination != nil {
+			o.Destination.PostcodePrefix = ""
+		}
+		for _, r := range o.Refunds {
+			r.Note = ""
 		}
 	}
 	shown := make(map[[2]string]bool)

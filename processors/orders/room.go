@@ -57,11 +57,12 @@ type prepared struct {
 	taken bool
 }
 
-// said is what an input says, one of three.
+// said is what an input says, one of four.
 type said struct {
 	snapshot *event.Order
 	refund   *event.Refund
 	resolved *event.LineResolved
+	forget   *event.Forget
 }
 
 // read decodes. A snapshot is nobody else's.
@@ -76,7 +77,7 @@ func (s *said) read(value []byte) error {
 	if err := in.UnmarshalVT(value); err != nil {
 		return fmt.Errorf("decoding an order input: %w: %w", connectors.ErrMalformed, err)
 	}
-	*s = said{in.GetSnapshot(), in.GetRefund(), in.GetLineResolved()}
+	*s = said{in.GetSnapshot(), in.GetRefund(), in.GetLineResolved(), in.GetForget()}
 	return nil
 }
 
@@ -102,6 +103,11 @@ func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
 		account, id = p.resolved.Account, p.resolved.OrderId
 		if err := checkResolution(p.resolved.Resolution); err != nil || p.resolved.Resolution == nil {
 			return stream.Input{}, fmt.Errorf("SKU of a line of order %s/%s: no usable resolution: %w", account, id, connectors.ErrMalformed)
+		}
+	case p.forget != nil:
+		account, id = p.forget.Account, p.forget.OrderId
+		if p.forget.AtMs <= 0 {
+			return stream.Input{}, fmt.Errorf("order %s/%s is to be forgotten without a time: %w", account, id, connectors.ErrMalformed)
 		}
 	default:
 		return stream.Input{}, fmt.Errorf("order input of a kind that this version does not know: upgrade and redrive: %w", connectors.ErrUnsupported)
@@ -170,7 +176,12 @@ func (r *Room) Apply(tx *stream.Tx, rec *stream.Record, in stream.Input) error {
 		p.taken = false
 	}
 	old, _ := tx.Get(p.keys[0]).(*event.Order)
-	order := join(old, p.said, true)
+	said, take := p.said, true
+	if old.GetForgottenMs() != 0 {
+		// What was forgotten stays forgotten: the input says no more than an order may.
+		said, take = said.nameless(), false
+	}
+	order := join(old, said, take)
 	if order == nil {
 		return nil
 	}

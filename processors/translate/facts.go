@@ -127,7 +127,7 @@ func (w *work) order(s Source, o *event.Order) error {
 		return missing("an order", "id or time of change")
 	}
 	o.Connector, o.Account = s.Connector, s.Account
-	o.Origin, o.Version, o.Known, o.Parked = nil, nil, nil, false
+	o.Origin, o.Version, o.Known, o.Parked, o.ForgottenMs = nil, nil, nil, false, 0
 	for _, l := range o.Lines {
 		l.Resolution = nil
 	}

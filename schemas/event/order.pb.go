@@ -310,6 +310,7 @@ type OrderInput struct {
 	//	*OrderInput_Snapshot
 	//	*OrderInput_Refund
 	//	*OrderInput_LineResolved
+	//	*OrderInput_Forget
 	Input isOrderInput_Input `protobuf_oneof:"input"`
 	// Event id: a function of the content, 16 bytes. The same change seen twice has the same id.
 	EventId       []byte `protobuf:"bytes,15,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
@@ -381,6 +382,15 @@ func (x *OrderInput) GetLineResolved() *LineResolved {
 	return nil
 }
 
+func (x *OrderInput) GetForget() *Forget {
+	if x != nil {
+		if x, ok := x.Input.(*OrderInput_Forget); ok {
+			return x.Forget
+		}
+	}
+	return nil
+}
+
 func (x *OrderInput) GetEventId() []byte {
 	if x != nil {
 		return x.EventId
@@ -404,11 +414,17 @@ type OrderInput_LineResolved struct {
 	LineResolved *LineResolved `protobuf:"bytes,3,opt,name=line_resolved,json=lineResolved,proto3,oneof"`
 }
 
+type OrderInput_Forget struct {
+	Forget *Forget `protobuf:"bytes,4,opt,name=forget,proto3,oneof"`
+}
+
 func (*OrderInput_Snapshot) isOrderInput_Input() {}
 
 func (*OrderInput_Refund) isOrderInput_Input() {}
 
 func (*OrderInput_LineResolved) isOrderInput_Input() {}
+
+func (*OrderInput_Forget) isOrderInput_Input() {}
 
 // Order is a whole snapshot of one order as its platform saw it, never a change to one.
 type Order struct {
@@ -458,7 +474,12 @@ type Order struct {
 	Origin *Origin `protobuf:"bytes,32,opt,name=origin,proto3" json:"origin,omitempty"`
 	// What the orders room was told of this order's listings beyond what the lines above show:
 	// for lines that have gone or have not come yet, and SKUs that gave way to an older mapping.
-	Known         []*LineResolved `protobuf:"bytes,33,rep,name=known,proto3" json:"known,omitempty"`
+	Known []*LineResolved `protobuf:"bytes,33,rep,name=known,proto3" json:"known,omitempty"`
+	// When the order's buyer was forgotten, milliseconds UTC; 0 = never. From then on the order
+	// says nothing that names a person, whatever later snapshots say.
+	ForgottenMs int64 `protobuf:"varint,34,opt,name=forgotten_ms,json=forgottenMs,proto3" json:"forgotten_ms,omitempty"`
+	// When the last of the goods were handed to the carrier, as the platform tells it.
+	ShippedMs     int64 `protobuf:"varint,35,opt,name=shipped_ms,json=shippedMs,proto3" json:"shipped_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -722,6 +743,20 @@ func (x *Order) GetKnown() []*LineResolved {
 		return x.Known
 	}
 	return nil
+}
+
+func (x *Order) GetForgottenMs() int64 {
+	if x != nil {
+		return x.ForgottenMs
+	}
+	return 0
+}
+
+func (x *Order) GetShippedMs() int64 {
+	if x != nil {
+		return x.ShippedMs
+	}
+	return 0
 }
 
 type OrderLine struct {
@@ -1423,18 +1458,90 @@ func (x *LineResolved) GetResolution() *Resolution {
 	return nil
 }
 
+// Forget tells the orders room that an order's buyer is to be forgotten, for good.
+type Forget struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	OrderId string                 `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// When it was decided, milliseconds UTC.
+	AtMs int64 `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// Request that demands it.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Forget) Reset() {
+	*x = Forget{}
+	mi := &file_crossdock_v1_order_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Forget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Forget) ProtoMessage() {}
+
+func (x *Forget) ProtoReflect() protoreflect.Message {
+	mi := &file_crossdock_v1_order_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Forget.ProtoReflect.Descriptor instead.
+func (*Forget) Descriptor() ([]byte, []int) {
+	return file_crossdock_v1_order_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Forget) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Forget) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Forget) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Forget) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 var File_crossdock_v1_order_proto protoreflect.FileDescriptor
 
 const file_crossdock_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"\x18crossdock/v1/order.proto\x12\fcrossdock.v1\x1a\x19crossdock/v1/common.proto\"\xd6\x01\n" +
+	"\x18crossdock/v1/order.proto\x12\fcrossdock.v1\x1a\x19crossdock/v1/common.proto\"\x86\x02\n" +
 	"\n" +
 	"OrderInput\x121\n" +
 	"\bsnapshot\x18\x01 \x01(\v2\x13.crossdock.v1.OrderH\x00R\bsnapshot\x12.\n" +
 	"\x06refund\x18\x02 \x01(\v2\x14.crossdock.v1.RefundH\x00R\x06refund\x12A\n" +
-	"\rline_resolved\x18\x03 \x01(\v2\x1a.crossdock.v1.LineResolvedH\x00R\flineResolved\x12\x19\n" +
+	"\rline_resolved\x18\x03 \x01(\v2\x1a.crossdock.v1.LineResolvedH\x00R\flineResolved\x12.\n" +
+	"\x06forget\x18\x04 \x01(\v2\x14.crossdock.v1.ForgetH\x00R\x06forget\x12\x19\n" +
 	"\bevent_id\x18\x0f \x01(\fR\aeventIdB\a\n" +
-	"\x05input\"\xa6\v\n" +
+	"\x05input\"\xe8\v\n" +
 	"\x05Order\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x0e\n" +
@@ -1471,7 +1578,10 @@ const file_crossdock_v1_order_proto_rawDesc = "" +
 	"\aversion\x18\x1e \x01(\v2\x15.crossdock.v1.VersionR\aversion\x12\x16\n" +
 	"\x06parked\x18\x1f \x01(\bR\x06parked\x12,\n" +
 	"\x06origin\x18  \x01(\v2\x14.crossdock.v1.OriginR\x06origin\x120\n" +
-	"\x05known\x18! \x03(\v2\x1a.crossdock.v1.LineResolvedR\x05known\"\xf5\x03\n" +
+	"\x05known\x18! \x03(\v2\x1a.crossdock.v1.LineResolvedR\x05known\x12!\n" +
+	"\fforgotten_ms\x18\" \x01(\x03R\vforgottenMs\x12\x1d\n" +
+	"\n" +
+	"shipped_ms\x18# \x01(\x03R\tshippedMs\"\xf5\x03\n" +
 	"\tOrderLine\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1543,7 +1653,13 @@ const file_crossdock_v1_order_proto_rawDesc = "" +
 	"listing_id\x18\x03 \x01(\tR\tlistingId\x128\n" +
 	"\n" +
 	"resolution\x18\x04 \x01(\v2\x18.crossdock.v1.ResolutionR\n" +
-	"resolution*\x91\x01\n" +
+	"resolution\"q\n" +
+	"\x06Forget\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x13\n" +
+	"\x05at_ms\x18\x03 \x01(\x03R\x04atMs\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId*\x91\x01\n" +
 	"\vOrderStatus\x12\x1c\n" +
 	"\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ORDER_STATUS_OPEN\x10\x01\x12\x18\n" +
@@ -1589,7 +1705,7 @@ func file_crossdock_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_crossdock_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_crossdock_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_crossdock_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_crossdock_v1_order_proto_goTypes = []any{
 	(OrderStatus)(0),      // 0: crossdock.v1.OrderStatus
 	(PaymentStatus)(0),    // 1: crossdock.v1.PaymentStatus
@@ -1606,59 +1722,61 @@ var file_crossdock_v1_order_proto_goTypes = []any{
 	(*Refund)(nil),        // 12: crossdock.v1.Refund
 	(*RefundLine)(nil),    // 13: crossdock.v1.RefundLine
 	(*LineResolved)(nil),  // 14: crossdock.v1.LineResolved
-	(*Money)(nil),         // 15: crossdock.v1.Money
-	(*Destination)(nil),   // 16: crossdock.v1.Destination
-	(*PersonalData)(nil),  // 17: crossdock.v1.PersonalData
-	(*Version)(nil),       // 18: crossdock.v1.Version
-	(*Origin)(nil),        // 19: crossdock.v1.Origin
-	(*Decimal)(nil),       // 20: crossdock.v1.Decimal
+	(*Forget)(nil),        // 15: crossdock.v1.Forget
+	(*Money)(nil),         // 16: crossdock.v1.Money
+	(*Destination)(nil),   // 17: crossdock.v1.Destination
+	(*PersonalData)(nil),  // 18: crossdock.v1.PersonalData
+	(*Version)(nil),       // 19: crossdock.v1.Version
+	(*Origin)(nil),        // 20: crossdock.v1.Origin
+	(*Decimal)(nil),       // 21: crossdock.v1.Decimal
 }
 var file_crossdock_v1_order_proto_depIdxs = []int32{
 	6,  // 0: crossdock.v1.OrderInput.snapshot:type_name -> crossdock.v1.Order
 	12, // 1: crossdock.v1.OrderInput.refund:type_name -> crossdock.v1.Refund
 	14, // 2: crossdock.v1.OrderInput.line_resolved:type_name -> crossdock.v1.LineResolved
-	0,  // 3: crossdock.v1.Order.status:type_name -> crossdock.v1.OrderStatus
-	1,  // 4: crossdock.v1.Order.payment_status:type_name -> crossdock.v1.PaymentStatus
-	2,  // 5: crossdock.v1.Order.fulfilment_status:type_name -> crossdock.v1.FulfilmentStatus
-	15, // 6: crossdock.v1.Order.presentment_total:type_name -> crossdock.v1.Money
-	7,  // 7: crossdock.v1.Order.lines:type_name -> crossdock.v1.OrderLine
-	9,  // 8: crossdock.v1.Order.shipping_lines:type_name -> crossdock.v1.ShippingLine
-	10, // 9: crossdock.v1.Order.discounts:type_name -> crossdock.v1.Discount
-	11, // 10: crossdock.v1.Order.taxes:type_name -> crossdock.v1.Tax
-	15, // 11: crossdock.v1.Order.subtotal:type_name -> crossdock.v1.Money
-	15, // 12: crossdock.v1.Order.total_discounts:type_name -> crossdock.v1.Money
-	15, // 13: crossdock.v1.Order.total_shipping:type_name -> crossdock.v1.Money
-	15, // 14: crossdock.v1.Order.total_tax:type_name -> crossdock.v1.Money
-	15, // 15: crossdock.v1.Order.total:type_name -> crossdock.v1.Money
-	16, // 16: crossdock.v1.Order.destination:type_name -> crossdock.v1.Destination
-	17, // 17: crossdock.v1.Order.personal:type_name -> crossdock.v1.PersonalData
-	12, // 18: crossdock.v1.Order.refunds:type_name -> crossdock.v1.Refund
-	18, // 19: crossdock.v1.Order.version:type_name -> crossdock.v1.Version
-	19, // 20: crossdock.v1.Order.origin:type_name -> crossdock.v1.Origin
-	14, // 21: crossdock.v1.Order.known:type_name -> crossdock.v1.LineResolved
-	20, // 22: crossdock.v1.OrderLine.unit_price:type_name -> crossdock.v1.Decimal
-	15, // 23: crossdock.v1.OrderLine.total:type_name -> crossdock.v1.Money
-	15, // 24: crossdock.v1.OrderLine.discount:type_name -> crossdock.v1.Money
-	11, // 25: crossdock.v1.OrderLine.taxes:type_name -> crossdock.v1.Tax
-	8,  // 26: crossdock.v1.OrderLine.resolution:type_name -> crossdock.v1.Resolution
-	3,  // 27: crossdock.v1.Resolution.rule:type_name -> crossdock.v1.MatchRule
-	15, // 28: crossdock.v1.ShippingLine.price:type_name -> crossdock.v1.Money
-	15, // 29: crossdock.v1.ShippingLine.discount:type_name -> crossdock.v1.Money
-	11, // 30: crossdock.v1.ShippingLine.taxes:type_name -> crossdock.v1.Tax
-	15, // 31: crossdock.v1.Discount.amount:type_name -> crossdock.v1.Money
-	15, // 32: crossdock.v1.Tax.amount:type_name -> crossdock.v1.Money
-	13, // 33: crossdock.v1.Refund.lines:type_name -> crossdock.v1.RefundLine
-	15, // 34: crossdock.v1.Refund.total:type_name -> crossdock.v1.Money
-	15, // 35: crossdock.v1.Refund.shipping:type_name -> crossdock.v1.Money
-	19, // 36: crossdock.v1.Refund.origin:type_name -> crossdock.v1.Origin
-	15, // 37: crossdock.v1.RefundLine.amount:type_name -> crossdock.v1.Money
-	4,  // 38: crossdock.v1.RefundLine.restock:type_name -> crossdock.v1.Restock
-	8,  // 39: crossdock.v1.LineResolved.resolution:type_name -> crossdock.v1.Resolution
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	15, // 3: crossdock.v1.OrderInput.forget:type_name -> crossdock.v1.Forget
+	0,  // 4: crossdock.v1.Order.status:type_name -> crossdock.v1.OrderStatus
+	1,  // 5: crossdock.v1.Order.payment_status:type_name -> crossdock.v1.PaymentStatus
+	2,  // 6: crossdock.v1.Order.fulfilment_status:type_name -> crossdock.v1.FulfilmentStatus
+	16, // 7: crossdock.v1.Order.presentment_total:type_name -> crossdock.v1.Money
+	7,  // 8: crossdock.v1.Order.lines:type_name -> crossdock.v1.OrderLine
+	9,  // 9: crossdock.v1.Order.shipping_lines:type_name -> crossdock.v1.ShippingLine
+	10, // 10: crossdock.v1.Order.discounts:type_name -> crossdock.v1.Discount
+	11, // 11: crossdock.v1.Order.taxes:type_name -> crossdock.v1.Tax
+	16, // 12: crossdock.v1.Order.subtotal:type_name -> crossdock.v1.Money
+	16, // 13: crossdock.v1.Order.total_discounts:type_name -> crossdock.v1.Money
+	16, // 14: crossdock.v1.Order.total_shipping:type_name -> crossdock.v1.Money
+	16, // 15: crossdock.v1.Order.total_tax:type_name -> crossdock.v1.Money
+	16, // 16: crossdock.v1.Order.total:type_name -> crossdock.v1.Money
+	17, // 17: crossdock.v1.Order.destination:type_name -> crossdock.v1.Destination
+	18, // 18: crossdock.v1.Order.personal:type_name -> crossdock.v1.PersonalData
+	12, // 19: crossdock.v1.Order.refunds:type_name -> crossdock.v1.Refund
+	19, // 20: crossdock.v1.Order.version:type_name -> crossdock.v1.Version
+	20, // 21: crossdock.v1.Order.origin:type_name -> crossdock.v1.Origin
+	14, // 22: crossdock.v1.Order.known:type_name -> crossdock.v1.LineResolved
+	21, // 23: crossdock.v1.OrderLine.unit_price:type_name -> crossdock.v1.Decimal
+	16, // 24: crossdock.v1.OrderLine.total:type_name -> crossdock.v1.Money
+	16, // 25: crossdock.v1.OrderLine.discount:type_name -> crossdock.v1.Money
+	11, // 26: crossdock.v1.OrderLine.taxes:type_name -> crossdock.v1.Tax
+	8,  // 27: crossdock.v1.OrderLine.resolution:type_name -> crossdock.v1.Resolution
+	3,  // 28: crossdock.v1.Resolution.rule:type_name -> crossdock.v1.MatchRule
+	16, // 29: crossdock.v1.ShippingLine.price:type_name -> crossdock.v1.Money
+	16, // 30: crossdock.v1.ShippingLine.discount:type_name -> crossdock.v1.Money
+	11, // 31: crossdock.v1.ShippingLine.taxes:type_name -> crossdock.v1.Tax
+	16, // 32: crossdock.v1.Discount.amount:type_name -> crossdock.v1.Money
+	16, // 33: crossdock.v1.Tax.amount:type_name -> crossdock.v1.Money
+	13, // 34: crossdock.v1.Refund.lines:type_name -> crossdock.v1.RefundLine
+	16, // 35: crossdock.v1.Refund.total:type_name -> crossdock.v1.Money
+	16, // 36: crossdock.v1.Refund.shipping:type_name -> crossdock.v1.Money
+	20, // 37: crossdock.v1.Refund.origin:type_name -> crossdock.v1.Origin
+	16, // 38: crossdock.v1.RefundLine.amount:type_name -> crossdock.v1.Money
+	4,  // 39: crossdock.v1.RefundLine.restock:type_name -> crossdock.v1.Restock
+	8,  // 40: crossdock.v1.LineResolved.resolution:type_name -> crossdock.v1.Resolution
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_crossdock_v1_order_proto_init() }
@@ -1671,6 +1789,7 @@ func file_crossdock_v1_order_proto_init() {
 		(*OrderInput_Snapshot)(nil),
 		(*OrderInput_Refund)(nil),
 		(*OrderInput_LineResolved)(nil),
+		(*OrderInput_Forget)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1678,7 +1797,7 @@ func file_crossdock_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_crossdock_v1_order_proto_rawDesc), len(file_crossdock_v1_order_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
