@@ -211,6 +211,8 @@ type Facts struct {
 	Rates    []*event.RateDay
 	// Commands are what the seller asks of a platform; their ids are those of the source.
 	Commands []*event.Command
+	// Privacy is what a platform asks us to do about a person's data.
+	Privacy []*event.PrivacyRequest
 }
 
 // WebhookKeeper makes the subscriptions on the platform equal to what is wanted: creates,

@@ -18,6 +18,7 @@ type orderParts struct {
 	hasGrand                    bool
 	address                     *event.PostalAddress
 	buyer, email                string
+	shippedMs                   int64 // the last parcel's handover
 	promotions                  []string
 }
 
@@ -67,6 +68,9 @@ func (t *translation) order() *event.Order {
 					o.Lines = append(o.Lines, l)
 				}
 			})
+		case "packages":
+			r.Once(&seen, 10)
+			t.each(func() { t.parcel(&p) })
 		default:
 			r.Skip()
 		}
@@ -90,6 +94,7 @@ func (t *translation) order() *event.Order {
 	t.statuses(o, &p)
 	t.totals(o, &p)
 	t.persons(o, &p)
+	bound(o, &p)
 	if r.Err() != nil {
 		return nil
 	}

@@ -465,6 +465,7 @@ sfexpress
 shift-jis
 shift_jis
 shipDate
+shipTime
 shipmentConfirmation
 shipping
 sjis

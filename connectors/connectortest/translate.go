@@ -139,6 +139,9 @@ func messages(f connectors.Facts) (all []proto.Message, names []string) {
 	for _, m := range f.Rates {
 		add("rates", m)
 	}
+	for _, m := range f.Privacy {
+		add("privacy_request", m)
+	}
 	return all, names
 }
 

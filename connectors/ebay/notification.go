@@ -33,7 +33,8 @@ func topics() []topic {
 type notification struct {
 	topic, id      string
 	event, publish time.Time
-	order, user    string
+	order          string
+	user, username string
 }
 
 // readNotification reads {"metadata": {"topic"}, "notification": {"notificationId",
@@ -111,6 +112,8 @@ func (n *notification) data(r *jsonread.Reader) {
 				n.order = r.Text()
 			case key == "userId" && n.user == "" && r.Peek() == '"':
 				n.user = r.Text()
+			case key == "username" && n.username == "" && r.Peek() == '"':
+				n.username = r.Text()
 			default:
 				n.data(r)
 			}

@@ -31,8 +31,7 @@ type translator struct {
 var _ connectors.Translator = (*translator)(nil)
 
 // Translate reads one raw record. Notifications are hints: what they say of an order is less
-// than an order, and comes whole with the next poll; the deletion of an account is on record
-// for those who keep personal data, and there is no fact for it.
+// than an order, and comes whole with the next poll. The deletion of an account is a request.
 func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error) {
 	t := translation{account: rec.Account, services: tr.services}
 	t.r.Reset(string(rec.Body))
@@ -50,7 +49,11 @@ func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error
 		if o := t.stock(rec.SourceTime); o != nil {
 			facts.Observations = []*event.InventoryObservation{o}
 		}
-	case formatConfirmed, formatShipped, formatDeletion, formatRevoked:
+	case formatDeletion:
+		if q := t.deletion(); q != nil {
+			facts.Privacy = []*event.PrivacyRequest{q}
+		}
+	case formatConfirmed, formatShipped, formatRevoked:
 		if n := readNotification(&t.r); t.r.Err() == nil && n.id == "" {
 			t.r.Fail("a notification needs an id")
 		}

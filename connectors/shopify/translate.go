@@ -22,7 +22,7 @@ const (
 	formatProduct     = "rest/product"
 	formatProductGone = "rest/product_delete"
 	formatLevel       = "rest/inventory_level"
-	// The three about people's data, which say no facts.
+	// The three about people's data.
 	formatDataRequest    = "rest/customer_data_request"
 	formatCustomerRedact = "rest/customer_redact"
 	formatShopRedact     = "rest/shop_redact"
@@ -82,8 +82,7 @@ func (tr *translator) Translate(rec *connectors.Record) (connectors.Facts, error
 		// finished can be deleted, and a deleted order is still a fact of the past.
 		t.r.Skip()
 	case formatDataRequest, formatCustomerRedact, formatShopRedact:
-		// Requests to people who run the shop, and no facts about goods or money.
-		t.r.Skip()
+		facts.Privacy = one(t.privacy(rec))
 	default:
 		return facts, fmt.Errorf("%w: shopify has no format %q", connectors.ErrUnsupported, rec.Format)
 	}

@@ -44,7 +44,7 @@ func topics() []topic {
 
 // complianceTopics is what every app has to take about people's data. They are subscribed to in
 // the app's own settings and never by API. All three tell the shop's id, by which they are
-// keyed, so that they stay in order; they go to the topic of raw orders and say no facts.
+// keyed, so that they stay in order; they go to the topic of raw orders.
 // https://shopify.dev/docs/apps/build/compliance/privacy-law-compliance
 func complianceTopics() []topic {
 	return []topic{

@@ -352,6 +352,8 @@ order_delete
 order_edit
 order_id
 orders
+orders_requested
+orders_to_redact
 originalPriceSet
 originalUnitPriceSet
 out_of_stock

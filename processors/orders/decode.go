@@ -162,7 +162,7 @@ func (d *decoded) read(c *cursor) {
 		case 34<<3 | varintType:
 			o.ForgottenMs = int64(c.number())
 		case 35<<3 | varintType:
-			o.ShippedMs = int64(c.number())
+			o.PersonalUntilMs = int64(c.number())
 		default:
 			c.fail()
 		}

@@ -328,7 +328,7 @@ func shallow(o *event.Order) *event.Order {
 		BuyerId: o.BuyerId, Destination: o.Destination, Personal: o.Personal,
 		Refunds: o.Refunds, CancelReason: o.CancelReason, Test: o.Test, Reference: o.Reference,
 		Version: o.Version, Parked: o.Parked, Origin: o.Origin, Known: o.Known,
-		ForgottenMs: o.ForgottenMs, ShippedMs: o.ShippedMs,
+		ForgottenMs: o.ForgottenMs, PersonalUntilMs: o.PersonalUntilMs,
 	}
 }
 

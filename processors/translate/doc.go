@@ -5,8 +5,8 @@
 // path and source-time. Out: orders and refunds on orders.in, products on catalog.in, stock
 // adjustments on stock.in and stock.adjustments, returns that no order explains on
 // stock.returns, shown quantities on inventory.observed, rate days on every partition of
-// fx.in. An order line whose listing has no SKU yet leaves as it is, together with a
-// request on catalog.in to be told when it has one.
+// fx.in, requests about people's data on privacy.in. An order line whose listing has no SKU
+// yet leaves as it is, together with a request on catalog.in to be told when it has one.
 //
 // It keeps no entries, only the loop's dedup marks: each fact has an event id that is a
 // function of its content, and a fact whose id another record brought before is dropped,

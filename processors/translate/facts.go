@@ -18,7 +18,7 @@ const idSize = 16
 // filled in: it must not depend on the way a fact came.
 func (w *work) build(s Source, f *connectors.Facts, d *desk) error {
 	n := len(f.Orders) + len(f.Refunds) + len(f.Products) + len(f.Deleted) + len(f.Observations) +
-		2*len(f.Adjustments) + len(f.Returns) + len(f.Returned) + len(f.Rates) + len(f.Commands)
+		2*len(f.Adjustments) + len(f.Returns) + len(f.Returned) + len(f.Rates) + len(f.Commands) + len(f.Privacy)
 	w.outs, w.ids, w.desk = w.out[:0], w.id[:0], d
 	if n > 1 {
 		w.outs, w.ids = make([]stream.Output, 0, n), make([]byte, 0, n*idSize)
@@ -103,6 +103,17 @@ func (w *work) build(s Source, f *connectors.Facts, d *desk) error {
 			return err
 		}
 		in.EventId, d.Origin = w.lastID(), &w.origin
+	}
+	for _, q := range f.Privacy {
+		if q.Id == "" || q.Kind == event.PrivacyKind_PRIVACY_KIND_UNSPECIFIED {
+			return missing("a request about people's data", "id or kind")
+		}
+		q.Connector, q.Account, q.Origin = s.Connector, s.Account, nil
+		in := &event.PrivacyInput{Input: &event.PrivacyInput_Request{Request: q}}
+		if err := w.emit(stream.Output{Topic: schemas.PrivacyIn, Key: w.desk.key(s.Account, q.Id)}, in); err != nil {
+			return err
+		}
+		in.EventId, q.Origin = w.lastID(), &w.origin
 	}
 	return nil
 }

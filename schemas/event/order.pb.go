@@ -478,10 +478,11 @@ type Order struct {
 	// When the order's buyer was forgotten, milliseconds UTC; 0 = never. From then on the order
 	// says nothing that names a person, whatever later snapshots say.
 	ForgottenMs int64 `protobuf:"varint,34,opt,name=forgotten_ms,json=forgottenMs,proto3" json:"forgotten_ms,omitempty"`
-	// When the last of the goods were handed to the carrier, as the platform tells it.
-	ShippedMs     int64 `protobuf:"varint,35,opt,name=shipped_ms,json=shippedMs,proto3" json:"shipped_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Until when the platform lets its sellers know who bought, milliseconds UTC; 0 = it sets no
+	// bound, or the order is not that far.
+	PersonalUntilMs int64 `protobuf:"varint,35,opt,name=personal_until_ms,json=personalUntilMs,proto3" json:"personal_until_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
@@ -752,9 +753,9 @@ func (x *Order) GetForgottenMs() int64 {
 	return 0
 }
 
-func (x *Order) GetShippedMs() int64 {
+func (x *Order) GetPersonalUntilMs() int64 {
 	if x != nil {
-		return x.ShippedMs
+		return x.PersonalUntilMs
 	}
 	return 0
 }
@@ -1541,7 +1542,7 @@ const file_crossdock_v1_order_proto_rawDesc = "" +
 	"\rline_resolved\x18\x03 \x01(\v2\x1a.crossdock.v1.LineResolvedH\x00R\flineResolved\x12.\n" +
 	"\x06forget\x18\x04 \x01(\v2\x14.crossdock.v1.ForgetH\x00R\x06forget\x12\x19\n" +
 	"\bevent_id\x18\x0f \x01(\fR\aeventIdB\a\n" +
-	"\x05input\"\xe8\v\n" +
+	"\x05input\"\xf5\v\n" +
 	"\x05Order\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x0e\n" +
@@ -1579,9 +1580,8 @@ const file_crossdock_v1_order_proto_rawDesc = "" +
 	"\x06parked\x18\x1f \x01(\bR\x06parked\x12,\n" +
 	"\x06origin\x18  \x01(\v2\x14.crossdock.v1.OriginR\x06origin\x120\n" +
 	"\x05known\x18! \x03(\v2\x1a.crossdock.v1.LineResolvedR\x05known\x12!\n" +
-	"\fforgotten_ms\x18\" \x01(\x03R\vforgottenMs\x12\x1d\n" +
-	"\n" +
-	"shipped_ms\x18# \x01(\x03R\tshippedMs\"\xf5\x03\n" +
+	"\fforgotten_ms\x18\" \x01(\x03R\vforgottenMs\x12*\n" +
+	"\x11personal_until_ms\x18# \x01(\x03R\x0fpersonalUntilMs\"\xf5\x03\n" +
 	"\tOrderLine\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +

@@ -112,7 +112,7 @@ func (m *Order) CloneVT() *Order {
 	r.Parked = m.Parked
 	r.Origin = m.Origin.CloneVT()
 	r.ForgottenMs = m.ForgottenMs
-	r.ShippedMs = m.ShippedMs
+	r.PersonalUntilMs = m.PersonalUntilMs
 	if rhs := m.Lines; rhs != nil {
 		tmpContainer := make([]*OrderLine, len(rhs))
 		for k, v := range rhs {
@@ -702,7 +702,7 @@ func (this *Order) EqualVT(that *Order) bool {
 	if this.ForgottenMs != that.ForgottenMs {
 		return false
 	}
-	if this.ShippedMs != that.ShippedMs {
+	if this.PersonalUntilMs != that.PersonalUntilMs {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -1250,8 +1250,8 @@ func (m *Order) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
-	if m.ShippedMs != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ShippedMs))
+	if m.PersonalUntilMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.PersonalUntilMs))
 		i--
 		dAtA[i] = 0x2
 		i--
@@ -2514,8 +2514,8 @@ func (m *Order) SizeVT() (n int) {
 	if m.ForgottenMs != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.ForgottenMs))
 	}
-	if m.ShippedMs != 0 {
-		n += 2 + protohelpers.SizeOfVarint(uint64(m.ShippedMs))
+	if m.PersonalUntilMs != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.PersonalUntilMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4109,9 +4109,9 @@ func (m *Order) UnmarshalVT(dAtA []byte) error {
 			}
 		case 35:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field ShippedMs", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field PersonalUntilMs", wireType)
 			}
-			m.ShippedMs = 0
+			m.PersonalUntilMs = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -4121,7 +4121,7 @@ func (m *Order) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.ShippedMs |= int64(b&0x7F) << shift
+				m.PersonalUntilMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
