@@ -70,9 +70,15 @@ func TestReplayBringsNothingBack(t *testing.T) {
 	room, m := newRoom(t)
 	feed(m, ann(1000), forget(5000))
 	drain(t, m, 1)
-	feed(m, ann(1000), ann(900), forget(6000))
+	feed(m, ann(1000), ann(900))
 	if out := drain(t, m, 2); len(out) != 0 {
 		t.Errorf("%d outputs", len(out))
+	}
+	// Told once more, the order stands at the end of its topic again: an older state that a late
+	// writer left there would outlive compaction.
+	feed(m, forget(6000))
+	if out := drain(t, m, 2); len(out) != 1 || out[0].Topic.Name != schemas.Orders.Name {
+		t.Errorf("outputs: %v", out)
 	}
 	// An order that was never heard of can be forgotten too: it is when it comes.
 	room, m = newRoom(t)

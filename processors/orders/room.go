@@ -183,6 +183,11 @@ func (r *Room) Apply(tx *stream.Tx, rec *stream.Record, in stream.Input) error {
 	}
 	order := join(old, said, take)
 	if order == nil {
+		if p.forget != nil {
+			// Whoever says it again has seen an older state at the end of the table's topic, where a
+			// process that was late has left it: the newest one goes there again.
+			tx.Again(p.keys[0])
+		}
 		return nil
 	}
 	p.taken = order == p.snapshot

@@ -545,16 +545,19 @@ type PrivacyState struct {
 	EveryAccount bool     `protobuf:"varint,7,opt,name=every_account,json=everyAccount,proto3" json:"every_account,omitempty"`
 	RequestedMs  int64    `protobuf:"varint,8,opt,name=requested_ms,json=requestedMs,proto3" json:"requested_ms,omitempty"`
 	DueMs        int64    `protobuf:"varint,9,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
-	// When it was found to be carried out, or was handed over; 0 = open.
+	// When a look last found nothing left, or when it was handed over. It is carried out when that
+	// was after forgotten_ms.
 	DoneMs int64 `protobuf:"varint,10,opt,name=done_ms,json=doneMs,proto3" json:"done_ms,omitempty"`
-	// Orders that were forgotten for it.
+	// Most orders that one look found.
 	Orders int64 `protobuf:"varint,11,opt,name=orders,proto3" json:"orders,omitempty"`
-	// When an order was last forgotten for it.
+	// When a look last found orders, and had them forgotten.
 	ForgottenMs int64 `protobuf:"varint,12,opt,name=forgotten_ms,json=forgottenMs,proto3" json:"forgotten_ms,omitempty"`
 	// Who handed over, and what they noted.
-	By            string   `protobuf:"bytes,13,opt,name=by,proto3" json:"by,omitempty"`
-	Note          string   `protobuf:"bytes,14,opt,name=note,proto3" json:"note,omitempty"`
-	Version       *Version `protobuf:"bytes,15,opt,name=version,proto3" json:"version,omitempty"`
+	By      string   `protobuf:"bytes,13,opt,name=by,proto3" json:"by,omitempty"`
+	Note    string   `protobuf:"bytes,14,opt,name=note,proto3" json:"note,omitempty"`
+	Version *Version `protobuf:"bytes,15,opt,name=version,proto3" json:"version,omitempty"`
+	// Which key the hashes were made with.
+	KeyId         string `protobuf:"bytes,16,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -694,6 +697,13 @@ func (x *PrivacyState) GetVersion() *Version {
 	return nil
 }
 
+func (x *PrivacyState) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
 var File_crossdock_v1_privacy_proto protoreflect.FileDescriptor
 
 const file_crossdock_v1_privacy_proto_rawDesc = "" +
@@ -734,7 +744,7 @@ const file_crossdock_v1_privacy_proto_rawDesc = "" +
 	"\rPrivacyExpiry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"\xc2\x03\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"\xd9\x03\n" +
 	"\fPrivacyState\x12\x1c\n" +
 	"\tconnector\x18\x01 \x01(\tR\tconnector\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x0e\n" +
@@ -751,7 +761,8 @@ const file_crossdock_v1_privacy_proto_rawDesc = "" +
 	"\fforgotten_ms\x18\f \x01(\x03R\vforgottenMs\x12\x0e\n" +
 	"\x02by\x18\r \x01(\tR\x02by\x12\x12\n" +
 	"\x04note\x18\x0e \x01(\tR\x04note\x12/\n" +
-	"\aversion\x18\x0f \x01(\v2\x15.crossdock.v1.VersionR\aversion*\x98\x01\n" +
+	"\aversion\x18\x0f \x01(\v2\x15.crossdock.v1.VersionR\aversion\x12\x15\n" +
+	"\x06key_id\x18\x10 \x01(\tR\x05keyId*\x98\x01\n" +
 	"\vPrivacyKind\x12\x1c\n" +
 	"\x18PRIVACY_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19PRIVACY_KIND_DATA_REQUEST\x10\x01\x12\x16\n" +

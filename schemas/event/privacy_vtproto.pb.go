@@ -190,6 +190,7 @@ func (m *PrivacyState) CloneVT() *PrivacyState {
 	r.By = m.By
 	r.Note = m.Note
 	r.Version = m.Version.CloneVT()
+	r.KeyId = m.KeyId
 	if rhs := m.Buyers; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -542,6 +543,9 @@ func (this *PrivacyState) EqualVT(that *PrivacyState) bool {
 		return false
 	}
 	if !this.Version.EqualVT(that.Version) {
+		return false
+	}
+	if this.KeyId != that.KeyId {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -1021,6 +1025,15 @@ func (m *PrivacyState) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.KeyId) > 0 {
+		i -= len(m.KeyId)
+		copy(dAtA[i:], m.KeyId)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.KeyId)))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x82
+	}
 	if m.Version != nil {
 		size, err := m.Version.MarshalToSizedBufferVTStrict(dAtA[:i])
 		if err != nil {
@@ -1383,6 +1396,10 @@ func (m *PrivacyState) SizeVT() (n int) {
 	if m.Version != nil {
 		l = m.Version.SizeVT()
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.KeyId)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2849,6 +2866,38 @@ func (m *PrivacyState) UnmarshalVT(dAtA []byte) error {
 			if err := m.Version.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
+			iNdEx = postIndex
+		case 16:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field KeyId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.KeyId = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex

@@ -2,6 +2,7 @@ package channels
 
 import (
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -156,6 +157,24 @@ func exceptions() []exception {
 			for _, l := range o.Lines {
 				l.Total, l.Discount, l.Taxes = nil, nil, nil
 			}
+			return o
+		}},
+		{"amazon", "the buyer may be known for 30 days after the goods left, or were called off", func(o *event.Order, _ *sale) *event.Order {
+			from := at(3).UnixMilli() // when the script ships
+			switch {
+			case o.Personal == nil:
+				return o
+			case o.Status == event.OrderStatus_ORDER_STATUS_CANCELLED:
+				from = o.CancelledMs
+				if from == 0 {
+					from = o.CreatedMs
+				}
+			case o.FulfilmentStatus == event.FulfilmentStatus_FULFILMENT_STATUS_RESTOCKED:
+				from = o.CreatedMs
+			case o.FulfilmentStatus != event.FulfilmentStatus_FULFILMENT_STATUS_FULFILLED:
+				return o
+			}
+			o.PersonalUntilMs = from + 30*24*time.Hour.Milliseconds()
 			return o
 		}},
 
