@@ -159,6 +159,7 @@ func roles() []role {
 		{"translate", "raw bytes to facts, each once", startTranslate},
 		{"catalog", "which SKU a listing means", startCatalog},
 		{"orders", "one state per order", startOrders},
+		{"privacy", "forget people when a platform demands it", startPrivacy},
 		{"stock", "levels, and what each listing shows", startStock},
 		{"commands", "what the seller asks of a platform, once and in order", startCommands},
 		{"fx", "amounts in the reporting currency", startFx},

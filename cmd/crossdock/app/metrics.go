@@ -18,6 +18,7 @@ import (
 	"github.com/helloword/crossdock/internal/stream"
 	"github.com/helloword/crossdock/internal/telemetry"
 	"github.com/helloword/crossdock/internal/tokens"
+	"github.com/helloword/crossdock/processors/privacy"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/sinks/alert"
 	"github.com/helloword/crossdock/sinks/push"
@@ -46,6 +47,9 @@ func Metrics(log *slog.Logger) ([]Metric, error) {
 	if _, err := push.New(push.DefaultConfig(), push.Deps{
 		Publish: nobody{}, Memory: push.NewRedisMemory(client, scope, log), Commands: push.NewRedisCommands(client, scope, log), Log: log, Now: time.Now, Metrics: reg,
 	}); err != nil {
+		return nil, err
+	}
+	if _, err := privacy.NewSweeper(privacy.SweepConfig{Key: []byte("any"), Interval: time.Hour}, privacy.SweepDeps{Metrics: reg}); err != nil {
 		return nil, err
 	}
 	if _, err := alert.New(alert.Config{}, alert.Deps{Log: log, Now: time.Now, HTTP: httpx.NewClient(httpx.Config{}), Metrics: reg}); err != nil {

@@ -54,6 +54,7 @@ type Config struct {
 	Stock     Stock     `yaml:"stock" doc:"What a listing shows."`
 	Fx        Fx        `yaml:"fx" doc:"The reporting currency and its rule."`
 	Push      Push      `yaml:"push" doc:"How shown quantities are written back."`
+	Privacy   Privacy   `yaml:"privacy" doc:"Requests about people's data."`
 	Alert     Alert     `yaml:"alert" doc:"Whom to tell."`
 	Telemetry Telemetry `yaml:"telemetry" doc:"Metrics, health and logs."`
 	Tokens    Tokens    `yaml:"tokens" doc:"Where rotating tokens are kept."`
@@ -211,6 +212,11 @@ type Push struct {
 	Commands time.Duration `yaml:"command_patience" doc:"How long a price, shipment, cancellation or refund is tried that is neither done nor refused. After that it needs a person."`
 }
 
+// Privacy section.
+type Privacy struct {
+	Interval time.Duration `yaml:"interval" doc:"Time between two looks at the requests; while one is open the orders are looked through at each, else once a day."`
+}
+
 // Alert section.
 type Alert struct {
 	Webhook AlertWebhook  `yaml:"webhook" doc:"Tell a web address."`
@@ -341,6 +347,7 @@ func Default() Config {
 		Poll:       Poll{Interval: 15 * time.Minute, Overlap: 5 * time.Minute, Settle: 10 * time.Second},
 		Fx:         Fx{Reporting: "EUR", Rule: "previous-day"},
 		Push:       pushDefaults(),
+		Privacy:    Privacy{Interval: time.Hour},
 		Alert:      Alert{Window: 15 * time.Minute},
 		Telemetry:  Telemetry{Listen: "127.0.0.1:9090", LogLevel: "info", Traces: Traces{SampleRatio: 0.05}},
 		Catalog:    Catalog{AdoptSKUs: true},
@@ -526,6 +533,9 @@ func (c *Config) Validate() error {
 	}
 	interval("poll.interval", c.Poll.Interval)
 	bad("poll", c.Poll.Plan().Validate())
+	if d := c.Privacy.Interval; d < time.Second || d > 24*time.Hour {
+		bad("privacy.interval", fmt.Errorf("%s is not between 1s and 24h: requests have weeks, 1h is usual", d))
+	}
 	for _, name := range c.Names() {
 		key := "connections." + name + ".poll"
 		if own := c.Connections[name].Poll; own != nil {
