@@ -27,7 +27,7 @@ func (a *App) Folds() ([]stream.Fold, error) {
 	var folds []stream.Fold
 	for _, open := range []func() (stream.Fold, error){
 		func() (stream.Fold, error) { return a.translateRoom(noListings{}) },
-		a.catalogRoom, a.ordersRoom, a.privacyRoom, a.stockRoom, a.commandsRoom, a.fxRoom,
+		a.catalogRoom, a.ordersRoom, describedPrivacyRoom, a.stockRoom, a.commandsRoom, a.fxRoom,
 	} {
 		f, err := open()
 		if err != nil {

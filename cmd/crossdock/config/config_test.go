@@ -52,8 +52,9 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 		"trace endpoint":    {"log_level: info", "traces: {endpoint: \"http://collector:4318\"}", []string{"f.yaml:", `"telemetry.traces"`, "https"}},
 		"trace ratio":       {"log_level: info", "traces: {sample_ratio: 5}", []string{"f.yaml:", `"telemetry.traces"`, "sample_ratio 5"}},
 		"trace secret":      {"log_level: info", "traces: {headers: {Authorization: hunter2}}", []string{"f.yaml:", `"telemetry.traces"`, "Authorization", "env:NAME"}},
-		"unknown module":    {"    connector: ecb", "    connector: ecb\n    modules: [orders, invoices]", []string{"f.yaml:80:23", `"connections.rates.modules[1]"`, "invoices", "fulfilment"}},
-		"module twice":      {"    connector: ecb", "    connector: ecb\n    modules: [orders, orders]", []string{"f.yaml:80:23", `"connections.rates.modules[1]"`, "twice"}},
+		"unknown module":    {"    connector: ecb", "    connector: ecb\n    modules: [orders, invoices]", []string{"f.yaml:83:23", `"connections.rates.modules[1]"`, "invoices", "fulfilment"}},
+		"module twice":      {"    connector: ecb", "    connector: ecb\n    modules: [orders, orders]", []string{"f.yaml:83:23", `"connections.rates.modules[1]"`, "twice"}},
+		"looks too rare":    {"  interval: 1h  ", "  interval: 48h  ", []string{"f.yaml:", `"privacy.interval"`, "between 1s and 24h"}},
 		"flapping":          {"resume_at: 4", "resume_at: 1", []string{"f.yaml:", "resume_at", "flaps"}},
 	} {
 		t.Run(name, func(t *testing.T) {
