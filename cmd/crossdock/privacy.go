@@ -131,7 +131,8 @@ func privacyList() *cobra.Command {
 		Long: `Lists the requests by their deadlines. A person is a keyed hash: the one that the column buyer in
 ClickHouse has, where the platform's ids belong to one account. What is carried out remains in
 topics whose records end by age; the last column says until when. Those that are open after
-their deadline are marked OVERDUE, and the command then ends with status 1.
+their deadline are marked OVERDUE, and the command then ends with status 1; with 2 when the
+requests could not be read.
 
 Platforms may tell of all their users: requests that concerned nobody here are left out once they
 are carried out, unless --all is given.`,
@@ -139,15 +140,27 @@ are carried out, unless --all is given.`,
 	all := c.Flags().Bool("all", false, "also those that concerned nobody here")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return with(c, func(ctx context.Context, a *app.App) error {
+		err := with(c, func(ctx context.Context, a *app.App) error {
 			states, err := a.PrivacyRequests(ctx)
 			if err != nil {
 				return err
 			}
 			return listRequests(c.OutOrStdout(), states, time.Now(), *all, *asJSON)
 		})
+		var late *overdueError
+		if err != nil && !errors.As(err, &late) {
+			return &usageError{err}
+		}
+		return err
 	}
 	return c
+}
+
+// overdueError says that requests are open after their deadlines.
+type overdueError struct{ overdue, all int }
+
+func (e *overdueError) Error() string {
+	return fmt.Sprintf("%d of %d requests are overdue", e.overdue, e.all)
 }
 
 func listRequests(w io.Writer, states []*event.PrivacyState, now time.Time, all, asJSON bool) error {
@@ -168,7 +181,7 @@ func listRequests(w io.Writer, states []*event.PrivacyState, now time.Time, all,
 		return err
 	}
 	if overdue > 0 {
-		return fmt.Errorf("%d of %d requests are overdue", overdue, len(states))
+		return &overdueError{overdue, len(states)}
 	}
 	return nil
 }

@@ -40,7 +40,8 @@ func TestPrivacyList(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
 	err := listRequests(&out, requests(now), now, false, false)
-	if err == nil || status(err) != 1 {
+	var late *overdueError
+	if !errors.As(err, &late) || status(err) != 1 {
 		t.Errorf("with one overdue: %v", err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

@@ -66,3 +66,13 @@ func TestVersionOfTheCluster(t *testing.T) {
 		}
 	})
 }
+
+// A table with personal data tells Kafka by when the older states of a key have to be gone.
+func TestCompactionHasAnEnd(t *testing.T) {
+	for _, topic := range []schemas.Topic{schemas.Orders, schemas.StockLevels} {
+		got, ok := settings(topic, Layout{})["max.compaction.lag.ms"]
+		if ok != topic.Personal || ok && got != "259200000" {
+			t.Errorf("%s: max.compaction.lag.ms %q, %v", topic.Name, got, ok)
+		}
+	}
+}
