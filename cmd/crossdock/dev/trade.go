@@ -25,6 +25,13 @@ func Trade(ctx context.Context, o Options) error {
 		return err
 	}
 	y := &year{stage: st}
+	for _, sh := range y.shops {
+		for _, g := range simulate.Goods {
+			if err := sh.Offer(shops.Good{SKU: g.SKU, Title: g.Title, Price: g.Price}); err != nil {
+				return errors.Join(fmt.Errorf("%s: %w", sh.account, err), st.strike())
+			}
+		}
+	}
 	err = st.play(ctx, func(ctx context.Context) error {
 		for _, a := range [][2]string{
 			{"webhooks", "http://" + st.addrs.webhook + "/webhooks/" + seats[0].platform + "/" + seats[0].account},
@@ -54,11 +61,6 @@ func (y *year) trade(ctx context.Context) error {
 	var opening []depotsim.Entry
 	for _, g := range simulate.Goods {
 		opening = append(opening, depotsim.Entry{Kind: "opening", ID: "opening/" + g.SKU, SKU: g.SKU, Warehouse: depotName, Quantity: 500, OccurredAt: time.Now()})
-		for _, sh := range y.shops {
-			if err := sh.Offer(shops.Good{SKU: g.SKU, Title: g.Title, Price: g.Price}); err != nil {
-				return fmt.Errorf("%s: %w", sh.account, err)
-			}
-		}
 	}
 	if err := y.app.Poller.Now(ctx, ratesAccount, connectors.RateDays); err != nil {
 		return ended(ctx, err)

@@ -63,6 +63,10 @@ func Year(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	y.stage = st
+	// Before anybody asks: goods stand in a shop before it opens.
+	if err := y.stock(); err != nil {
+		return nil, errors.Join(err, st.strike())
+	}
 	var report *Report
 	err = st.play(ctx, func(ctx context.Context) error {
 		watch := y.watch(ctx)
@@ -106,9 +110,6 @@ func bound() (restore func()) {
 
 // script is the year: goods in, listings known, trade, and the last look by poll.
 func (y *year) script(ctx context.Context) error {
-	if err := y.stock(); err != nil {
-		return err
-	}
 	y.plan()
 	y.say("%d lines: %d orders on %d shops, %d SKUs", y.year.Rows, y.figures.Orders, len(y.shops), len(y.figures.Levels))
 	if err := y.prepare(ctx); err != nil {

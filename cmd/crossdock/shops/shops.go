@@ -137,7 +137,7 @@ type Stats struct {
 type Shop interface {
 	http.Handler
 	Traits() Traits
-	// Offer puts an article on sale.
+	// Offer puts an article on sale, before anybody asks for it.
 	Offer(g Good) error
 	// Place places an order, and returns the platform's name of it.
 	Place(o Order) (id string, err error)

@@ -2,9 +2,11 @@ package shops
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"iter"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/helloword/crossdock/connectors/woocommerce/simulator"
@@ -15,17 +17,30 @@ type wooShop struct {
 	spec     Spec
 	variants map[string]int64
 	services map[string]Good
+	// behind is how far the shop's clock is set back while its goods are typed in, in nanoseconds.
+	behind atomic.Int64
 }
 
+// typing is how long it took to type in all goods, and pause the time between two of them. A shop
+// tells time in whole seconds, and has no way to be asked for the rest of a second of thousands
+// while they are being changed.
+const typing, pause = time.Hour, 20 * time.Millisecond
+
 func openWooCommerce(o Spec) (Shop, error) {
-	c := simulator.Config{Currency: o.Currency, ConsumerKey: o.Secret, ConsumerSecret: o.Secret, WebhookSecret: o.Secret, Seed: o.Seed}
+	s := &wooShop{spec: o, variants: make(map[string]int64), services: make(map[string]Good)}
+	c := simulator.Config{
+		Currency: o.Currency, ConsumerKey: o.Secret, ConsumerSecret: o.Secret, WebhookSecret: o.Secret, Seed: o.Seed,
+		Now: func() time.Time { return time.Now().Add(-time.Duration(s.behind.Load())) },
+	}
 	if o.Hurried {
+		s.behind.Store(int64(typing))
 		c.Workers, c.Queue, c.KeepWebhooks = 8, 512, true
 	}
 	if err := setFaults(&c.Faults, o.Faults); err != nil {
 		return nil, err
 	}
-	return &wooShop{simulator.New(c), o, make(map[string]int64), make(map[string]Good)}, nil
+	s.Simulator = simulator.New(c)
+	return s, nil
 }
 
 func (*wooShop) Traits() Traits {
@@ -39,6 +54,7 @@ func (s *wooShop) Offer(g Good) error {
 		s.services[g.SKU] = g
 		return nil
 	}
+	s.behind.Store(max(0, s.behind.Load()-int64(pause)))
 	p := s.AddProduct(simulator.ProductSpec{Title: g.Title, Variants: []simulator.VariantSpec{{SKU: g.SKU, Price: g.Price, Tracked: true, Available: g.Quantity}}})
 	s.variants[g.SKU] = p.Variants[0]
 	return nil
@@ -56,6 +72,7 @@ func (s *wooShop) lines(of []Line) []simulator.LineSpec {
 }
 
 func (s *wooShop) Place(o Order) (string, error) {
+	s.behind.Store(0)
 	spec := simulator.OrderSpec{Name: o.Name, At: o.At, Paid: o.Paid, Lines: s.lines(o.Lines)}
 	if o.Buyer != 0 {
 		spec.Customer = &simulator.Customer{ID: o.Buyer, FirstName: "Customer", LastName: buyerName(o)}
@@ -120,6 +137,12 @@ func (s *wooShop) Subscribe(address string) error {
 
 func (s *wooShop) SetFaults(f Faults) {
 	s.Simulator.SetFaults(simulator.Faults{Duplicate: f.Duplicate, Reorder: f.Reorder, ReorderBy: f.ReorderBy, Drop: f.Drop})
+}
+
+// Settle ends the typing in of goods.
+func (s *wooShop) Settle(ctx context.Context) error {
+	s.behind.Store(0)
+	return s.Simulator.Settle(ctx)
 }
 
 func (s *wooShop) Shown(sku string) int64 { return s.Available(s.variants[sku]) }
