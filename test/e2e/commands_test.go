@@ -75,7 +75,7 @@ func TestCommands(t *testing.T) {
 			}
 		}
 	}
-	const known = "SELECT toString((SELECT count() FROM listings FINAL WHERE account = '%s' AND sku = 'MUG-BLUE') + (SELECT count() FROM orders FINAL WHERE account = '%[1]s'))"
+	const known = "SELECT toString((SELECT count() FROM listings FINAL WHERE account = '%s' AND sku = 'MUG-BLUE' AND stocked) + (SELECT count() FROM orders FINAL WHERE account = '%[1]s'))"
 	s.eventually(ctx, t, "orders and listings to be known", func() string {
 		var wrong []string
 		for _, c := range shops {
