@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
@@ -18,7 +17,9 @@ import (
 // https://developer.ebay.com/api-docs/commerce/notification/resources/public_key/methods/getPublicKey
 type keyring struct {
 	*client
-	mu   sync.Mutex
+	// turn holds one token: whoever takes it out may look at what follows, and fetch. It is no
+	// mutex, for a fetch may wait long for quota, and who waits behind it has a deadline.
+	turn chan struct{}
 	keys map[string]keptKey
 	// unknown is ids that eBay does not know, until when; foreign counts them since the hour
 	// began. They stand apart, so that they cannot crowd out the keys.
@@ -44,14 +45,20 @@ const (
 )
 
 func newKeyring(c *client) *keyring {
-	return &keyring{client: c, keys: map[string]keptKey{}, unknown: map[string]time.Time{}}
+	k := &keyring{client: c, turn: make(chan struct{}, 1), keys: map[string]keptKey{}, unknown: map[string]time.Time{}}
+	k.turn <- struct{}{}
+	return k
 }
 
 // key is nil without an error for an id that eBay does not know.
 func (k *keyring) key(ctx context.Context, id string) (*ecdsa.PublicKey, error) {
 	// Everybody waits here for the one that fetches: the next one usually wants the same.
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	select {
+	case <-k.turn:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the public key of notifications: %w", ctx.Err())
+	}
+	defer func() { k.turn <- struct{}{} }()
 	now := k.deps.Now()
 	if kept, ok := k.keys[id]; ok && now.Before(kept.until) {
 		return kept.key, nil

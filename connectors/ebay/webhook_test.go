@@ -372,3 +372,15 @@ func TestMovedHost(t *testing.T) {
 		t.Errorf("%d notifications at the new host, want 1", n)
 	}
 }
+
+// TestKeyIsWaitedForWithinTheDeadline: while one call fetches a key, and that takes long, another
+// one ends when its own time is over.
+func TestKeyIsWaitedForWithinTheDeadline(t *testing.T) {
+	k := newKeyring(&client{deps: connectors.Deps{Now: time.Now}})
+	<-k.turn // somebody fetches
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := k.key(ctx, "some-id"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the end of the call's context", err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,7 +132,7 @@ type shop struct {
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	s.asked = append(s.asked, r.URL.Path)
+	s.asked = append(s.asked, strings.Clone(r.URL.Path)) // and not what it is a part of
 	s.mu.Unlock()
 	s.player.ServeHTTP(w, r)
 }

@@ -19,11 +19,30 @@ const tokenLife = 24 * time.Hour
 // pageToken is what a token for the next page of orders holds.
 type pageToken struct {
 	// Asked is the query that it belongs to, without itself.
-	Asked  string   `json:"asked"`
-	Made   int64    `json:"made"`
-	Before int64    `json:"before"`
-	Rest   []string `json:"rest,omitempty"`
-	Offset int      `json:"offset,omitempty"`
+	Asked  string `json:"asked"`
+	Made   int64  `json:"made"`
+	Before int64  `json:"before"`
+	// List is the number of the list that was fixed when the first page was asked for.
+	List   int `json:"list,omitempty"`
+	Offset int `json:"offset,omitempty"`
+}
+
+// fixed is a list of orders that is being read page by page.
+type fixed struct {
+	made int64
+	ids  []string
+}
+
+// fix keeps a list for as long as a token for it works.
+func (s *Simulator) fix(ids []string) int {
+	for n, l := range s.lists {
+		if s.now()-l.made > int64(tokenLife/time.Second) {
+			delete(s.lists, n)
+		}
+	}
+	s.nextList++
+	s.lists[s.nextList] = fixed{s.now(), ids}
+	return s.nextList
 }
 
 func (s *Simulator) searchOrders(q url.Values) reply {
@@ -61,9 +80,10 @@ func (s *Simulator) searchOrders(q url.Values) reply {
 		}
 	}
 	t := pageToken{Asked: asked.Encode(), Made: s.now(), Before: before}
+	var ids []string
 	if given := q.Get("paginationToken"); given == "" {
 		for _, o := range s.changed(from.Unix(), before, q) {
-			t.Rest = append(t.Rest, o.id)
+			ids = append(ids, o.id)
 		}
 	} else {
 		text, err := base64.RawURLEncoding.DecodeString(given)
@@ -71,6 +91,7 @@ func (s *Simulator) searchOrders(q url.Values) reply {
 		if err != nil || json.Unmarshal(text, &t) != nil || t.Asked != asked || s.now()-t.Made > int64(tokenLife/time.Second) {
 			return invalid("paginationToken is not valid for this request")
 		}
+		ids = s.lists[t.List].ids
 	}
 	var found []*order
 	var more bool
@@ -78,17 +99,20 @@ func (s *Simulator) searchOrders(q url.Values) reply {
 		all := s.changed(from.Unix(), t.Before, q)
 		all = all[min(t.Offset, len(all)):]
 		found = all[:min(n, len(all))]
-		t.Offset, t.Rest = t.Offset+len(found), nil
+		t.Offset += len(found)
 		more = len(all) > n
 	} else {
-		size := min(n, len(t.Rest))
-		for _, id := range t.Rest[:size] {
+		rest := ids[min(t.Offset, len(ids)):]
+		size := min(n, len(rest))
+		for _, id := range rest[:size] {
 			if s.orders[id] != nil {
 				found = append(found, s.orders[id])
 			}
 		}
-		t.Rest = t.Rest[size:]
-		more = len(t.Rest) > 0
+		t.Offset += size
+		if more = len(rest) > size; more && t.List == 0 {
+			t.List = s.fix(ids)
+		}
 	}
 	out := object{"orders": []object{}, "lastUpdatedBefore": stamp(t.Before)}
 	nodes := make([]object, len(found))

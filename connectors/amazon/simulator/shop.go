@@ -35,6 +35,8 @@ type Simulator struct {
 	access   map[string]grant
 	buckets  map[string]*mailroom.Turnstile
 	share    float64 // of the published quotas
+	lists    map[int]fixed
+	nextList int
 	writes   []StockWrite
 	dests    []destination
 	subs     map[string]subscription
@@ -70,7 +72,7 @@ func New(cfg Config) *Simulator {
 	s := &Simulator{
 		cfg: cfg, exponent: exponent, faults: cfg.Faults, rng: rand.New(rand.NewPCG(cfg.Seed, 0xa3a2)),
 		orders: map[string]*order{}, listings: map[string]*listing{}, reports: map[string]*report{},
-		access: map[string]grant{}, buckets: map[string]*mailroom.Turnstile{}, share: 1, subs: map[string]subscription{},
+		access: map[string]grant{}, buckets: map[string]*mailroom.Turnstile{}, share: 1, lists: map[int]fixed{}, subs: map[string]subscription{},
 	}
 	s.stats.Calls, s.stats.Refused = map[string]int64{}, map[string]int64{}
 	s.queue.arrived = make(chan struct{})

@@ -157,7 +157,7 @@ func (s *Simulator) PlaceOrder(spec OrderSpec) (int64, error) {
 	if o.created = spec.At.Unix(); spec.At.IsZero() {
 		o.created = s.now()
 	}
-	o.updated = s.now()
+	s.touch(o)
 	for _, it := range o.items {
 		it.id, it.updated = s.id("order_item"), o.updated
 		s.reserve(it, it.ordered)
@@ -245,7 +245,7 @@ func (s *Simulator) line(o *order, l LineSpec) error {
 // touch is what a change of a column of the order's own does.
 func (s *Simulator) touch(o *order) {
 	o.updated = s.now()
-	o.picked = nil
+	o.picked, s.touched = nil, true
 }
 
 func (s *Simulator) change(id int64, what string, f func(o *order) error) error {

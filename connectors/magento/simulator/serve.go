@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -176,6 +179,11 @@ func (s *Simulator) list(c *call, rows []row) reply {
 		// MySQL's complaint does not reach the caller.
 		return fail(http.StatusInternalServerError, "Internal Error. Details are available in Magento log file. Report ID: webapi-%1", "0")
 	}
+	return s.page(crit, found, total)
+}
+
+// page is the answer of a search that found so many.
+func (s *Simulator) page(crit criteria, found []row, total int) reply {
 	if crit.size > 0 {
 		from := (max(crit.page, 1) - 1) * crit.size
 		if from >= len(found) && s.cfg.OldPaging && total > 0 {
@@ -265,9 +273,53 @@ func plain(v any) any {
 
 func digits(n int64) string { return strconv.FormatInt(n, 10) }
 
+// listOrders finds what changed since a time by a search, and not by looking at every order: a
+// shop has many, and is asked for each page of them.
 func (s *Simulator) listOrders(c *call) reply {
-	rows := make([]row, len(s.orders))
-	for i, o := range s.orders {
+	crit, err := readCriteria(c.query)
+	if err != nil {
+		return fail(http.StatusBadRequest, "%1", err.Error())
+	}
+	all, changed := s.byUpdate(), len(crit.groups) > 0
+	for _, group := range crit.groups {
+		f := group[0]
+		if changed = changed && len(group) == 1 && f.field == "updated_at" && (f.is == "gteq" || f.is == "gt"); !changed {
+			continue
+		}
+		all = all[sort.Search(len(all), func(i int) bool { yes, _ := f.holds(clock(all[i].updated)); return yes }):]
+	}
+	switch {
+	case len(crit.groups) != 1 || !changed:
+		return s.list(c, s.orderRows(s.orders))
+	case crit.page > 1 || crit.size == 0 || s.cfg.InputLimits && crit.size > 300 || len(crit.sort) == 0 || !crit.oldestFirst():
+		return s.list(c, s.orderRows(all))
+	}
+	return s.page(crit, s.orderRows(all[:min(len(all), crit.size)]), len(all))
+}
+
+// oldestFirst: it is to be sorted by the time of change, and by id.
+func (c criteria) oldestFirst() bool {
+	for i, s := range c.sort {
+		if i > 1 || s.field != []string{"updated_at", "entity_id"}[i] || strings.EqualFold(s.is, "DESC") {
+			return false
+		}
+	}
+	return true
+}
+
+// byUpdate is all orders by the time of their change, and by id.
+func (s *Simulator) byUpdate() []*order {
+	if s.touched {
+		s.touched = false
+		s.updates = append(s.updates[:0], s.orders...)
+		slices.SortStableFunc(s.updates, func(a, b *order) int { return cmp.Compare(a.updated, b.updated) })
+	}
+	return s.updates
+}
+
+func (s *Simulator) orderRows(of []*order) []row {
+	rows := make([]row, len(of))
+	for i, o := range of {
 		rows[i] = row{func(name string) (string, bool) {
 			switch name {
 			case "entity_id":
@@ -284,7 +336,7 @@ func (s *Simulator) listOrders(c *call) reply {
 			return "", false
 		}, func() any { return s.orderJSON(o) }, &o.picked}
 	}
-	return s.list(c, rows)
+	return rows
 }
 
 func (s *Simulator) getOrder(c *call) reply {

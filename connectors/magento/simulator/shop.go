@@ -28,6 +28,9 @@ type Simulator struct {
 	bySKU    map[string]*product
 	sources  map[string]*sourceItem
 	orders   []*order
+	updates  []*order // orders by their change, unless touched since
+	touched  bool
+	table    []route
 	orderBy  map[int64]*order
 	shipped  []*shipment
 	memos    []*memo
@@ -37,7 +40,6 @@ type Simulator struct {
 	nonces   map[string]bool
 	ledger   []StockWrite
 	door     mailroom.Turnstile
-	table    []route
 }
 
 type product struct {
@@ -77,7 +79,8 @@ func New(cfg Config) *Simulator {
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x3a6e)),
 		nextID: map[string]int64{}, byID: map[int64]*product{}, bySKU: map[string]*product{}, sources: map[string]*sourceItem{},
 		orderBy: map[int64]*order{}, reserved: map[string]int64{}, tokens: map[string]int64{}, nonces: map[string]bool{},
-		door: mailroom.Turnstile{Rate: cfg.PerSecond, Burst: cfg.Burst},
+		touched: true,
+		door:    mailroom.Turnstile{Rate: cfg.PerSecond, Burst: cfg.Burst},
 	}
 }
 
