@@ -159,10 +159,12 @@ func (c *client) once(ctx context.Context, method, path string, q query, body []
 
 // status turns everything but 200 into an instruction.
 func (c *client) status(resp *http.Response, body []byte) error {
-	text := message(body)
-	switch code := resp.StatusCode; {
-	case code == http.StatusOK:
+	code := resp.StatusCode
+	if code == http.StatusOK {
 		return nil
+	}
+	text := message(body)
+	switch {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		// Magento answers 401 both to wrong keys and to a resource that was not granted, and
 		// names the resource then.

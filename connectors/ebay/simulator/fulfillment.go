@@ -53,18 +53,17 @@ func (s *Simulator) getOrders(r *http.Request, _ []byte) reply {
 		}
 	}
 	breakdown := q.Get("fieldGroups") == "TAX_BREAKDOWN"
-	var found []*order
+	total, page := 0, []object{}
 	for _, o := range s.inOrder {
-		if o.paid && !o.updated.Before(from) && !o.updated.After(to) {
-			found = append(found, o)
+		if !o.paid || o.updated.Before(from) || o.updated.After(to) {
+			continue
+		}
+		if total++; total > offset && len(page) < limit {
+			page = append(page, s.orderJSON(o, false, breakdown))
 		}
 	}
-	page := []object{}
-	for i := offset; i < len(found) && len(page) < limit; i++ {
-		page = append(page, s.orderJSON(found[i], false, breakdown))
-	}
-	out := object{"href": "https://api.ebay.com" + r.URL.RequestURI(), "total": len(found), "limit": limit, "offset": offset, "orders": page}
-	if offset+len(page) < len(found) {
+	out := object{"href": "https://api.ebay.com" + r.URL.RequestURI(), "total": total, "limit": limit, "offset": offset, "orders": page}
+	if offset+len(page) < total {
 		q.Set("offset", strconv.Itoa(offset+limit))
 		out["next"] = "https://api.ebay.com/sell/fulfillment/v1/order?" + q.Encode()
 	}

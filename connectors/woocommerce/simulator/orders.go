@@ -437,7 +437,9 @@ func (s *Simulator) SetStatus(id int64, status string) error {
 }
 
 func (s *Simulator) setStatus(o *order, status string) []*delivery {
-	o.status = status
+	if o.status = status; status == "trash" {
+		s.trashed++
+	}
 	switch {
 	case status == "completed":
 		o.completed = s.now()
@@ -463,6 +465,7 @@ func (s *Simulator) TrashOrder(id int64) error {
 		return fmt.Errorf("order %d does not exist", id)
 	}
 	o.status = "trash"
+	s.trashed++
 	s.touch(o)
 	mail := s.post(nil, "order.deleted", id)
 	s.mu.Unlock()

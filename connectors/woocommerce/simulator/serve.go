@@ -172,6 +172,11 @@ func (s *Simulator) routes() []route {
 
 // list is one page of what there is: items in their order, of which the page is encoded.
 func list[T any](q request, items []T, encode func(T) []byte) (reply, *refusal) {
+	return paged(q, len(items), func(from, n int) []T { return items[from:min(len(items), from+n)] }, encode)
+}
+
+// paged is list for those who find a page without making the whole.
+func paged[T any](q request, total int, of func(from, n int) []T, encode func(T) []byte) (reply, *refusal) {
 	number := func(name string, otherwise, most int) (int, *refusal) {
 		text := q.query.Get(name)
 		if text == "" {
@@ -191,10 +196,10 @@ func list[T any](q request, items []T, encode func(T) []byte) (reply, *refusal) 
 	if refused != nil {
 		return reply{}, refused
 	}
-	a := reply{status: http.StatusOK, total: len(items), pages: (len(items) + size - 1) / size}
-	from := min(len(items), (page-1)*size)
+	a := reply{status: http.StatusOK, total: total, pages: (total + size - 1) / size}
+	from := min(total, (page-1)*size)
 	b := []byte{'['}
-	for i, it := range items[from:min(len(items), from+size)] {
+	for i, it := range of(from, size) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -280,6 +285,30 @@ func (s *Simulator) listOrders(q request, _ []string) (reply, *refusal) {
 	}
 	status := q.query.Get("status")
 	exclude := ids(q.query.Get("exclude"))
+	if q.query.Get("orderby") == "modified" && q.query.Get("order") == "asc" && s.trashed == 0 && status != "trash" {
+		// There may be very many, and each page asks anew.
+		changes := s.byUpdate.since(after)
+		total := len(changes)
+		for _, id := range exclude {
+			if o := s.orders[id]; o != nil && o.updated > after {
+				total--
+			}
+		}
+		return paged(q, total, func(from, n int) (found []*order) {
+			for _, c := range changes {
+				if slices.Contains(exclude, c.v.id) {
+					continue
+				}
+				if from--; from < 0 {
+					found = append(found, c.v)
+				}
+				if len(found) == n {
+					break
+				}
+			}
+			return found
+		}, s.orderJSON)
+	}
 	source := s.inOrder
 	if q.query.Get("orderby") == "modified" {
 		source = s.byUpdate.after(after)

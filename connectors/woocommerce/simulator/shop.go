@@ -37,6 +37,7 @@ type Simulator struct {
 	byID     map[int64]*product
 	variants map[int64]*variant
 	byUpdate changelog[*order]
+	trashed  int // orders
 	subs     []*subscription
 	nextSub  int64
 	nonces   map[string]int64
@@ -397,15 +398,28 @@ type change[T any] struct {
 func (c *changelog[T]) add(v T, seq uint64, at int64) {
 	c.entries = append(c.entries, change[T]{v, seq, at})
 	if c.stale++; c.stale > 1000 && c.stale > len(c.entries)/2 {
-		live := c.entries[:0]
-		for _, e := range c.entries {
-			if c.seqOf(e.v) == e.seq {
-				live = append(live, e)
-			}
-		}
-		clear(c.entries[len(live):])
-		c.entries, c.stale = live, 0
+		c.clean()
 	}
+}
+
+// clean forgets all but the newest entry of each object.
+func (c *changelog[T]) clean() {
+	live := c.entries[:0]
+	for _, e := range c.entries {
+		if c.seqOf(e.v) == e.seq {
+			live = append(live, e)
+		}
+	}
+	clear(c.entries[len(live):])
+	c.entries, c.stale = live, 0
+}
+
+// since is the newest entries of what changed later than a second, oldest first.
+func (c *changelog[T]) since(at int64) []change[T] {
+	if c.stale > 0 {
+		c.clean()
+	}
+	return c.entries[sort.Search(len(c.entries), func(i int) bool { return c.entries[i].at > at }):]
 }
 
 // after returns what changed later than a second, oldest first.
