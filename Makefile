@@ -67,7 +67,7 @@ chaos: bin/crossdock ## kill every role at every named point, on the real engine
 .PHONY: bench
 bench: bin/crossdock ## Go benchmarks, and the end-to-end load run
 	$(call with_services,$(SERVICES)-bench)
-	go test -run '^$$' -bench . -benchmem ./...
+	CROSSDOCK_BACKFILL=100000 go test -run '^$$' -bench . -benchmem ./...
 	bin/crossdock bench --json
 
 .PHONY: bench-once
