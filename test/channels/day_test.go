@@ -176,8 +176,8 @@ func (p *wooPlayer) edit(order string) error {
 	return p.EditOrder(number(order), []woosim.LineSpec{{Variant: p.variants[skus[0]], Quantity: 1, Price: "3"}}, p.c.now())
 }
 
-// seeds are one fixed one and those that the environment asks for: as many more as
-// CROSSDOCK_DAYS, and the one that CROSSDOCK_DAY_SEED gives alone.
+// seeds are three fixed ones, one with -short, and those that the environment asks for: as many
+// more as CROSSDOCK_DAYS, or the one that CROSSDOCK_DAY_SEED gives alone.
 func seeds(t *testing.T) []uint64 {
 	if text := os.Getenv("CROSSDOCK_DAY_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
@@ -186,7 +186,10 @@ func seeds(t *testing.T) []uint64 {
 		}
 		return []uint64{seed}
 	}
-	all := []uint64{1}
+	all := []uint64{1, 2, 3}
+	if testing.Short() {
+		all = all[:1]
+	}
 	if n, err := strconv.Atoi(os.Getenv("CROSSDOCK_DAYS")); err == nil {
 		for range n {
 			all = append(all, rand.Uint64())
