@@ -163,8 +163,9 @@ var takeScript = goredis.NewScript(bucketNow + `
 local cost, waiter = tonumber(ARGV[3]), ARGV[6]
 local floor = cap * slow * tonumber(ARGV[4])
 local need = math.min(cost, cap * slow - floor)
-local ahead = redis.call('ZCARD', KEYS[2])
-if ahead > 0 then
+local line = redis.call('ZCARD', KEYS[2])
+local ahead = line
+if line > 0 then
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now))) do
     if gone ~= waiter then redis.call('ZREM', KEYS[2], gone); redis.call('ZREM', KEYS[3], gone) end
   end
@@ -180,8 +181,7 @@ if wait > 0 then
   redis.call('PEXPIRE', KEYS[3], 120000)
 else
   n, fly, calls, sum = n - cost, fly + cost, calls + 1, sum + cost
-  redis.call('ZREM', KEYS[2], waiter)
-  redis.call('ZREM', KEYS[3], waiter)
+  if line > 0 then redis.call('ZREM', KEYS[2], waiter); redis.call('ZREM', KEYS[3], waiter) end
 end
 keep()
 return wait`)
