@@ -126,6 +126,8 @@ type shop struct {
 	drain func(context.Context) error
 	ids   map[int]string // orders by number of the sale
 	asked []string       // paths of the calls that came
+	// numbers of the orders, where they are many.
+	numbers map[string]int
 	// listing and stock are what is written and read where only one is.
 	listing, stock string
 }
