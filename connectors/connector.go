@@ -291,7 +291,8 @@ type PriceWrite struct {
 	CommandID                 string
 }
 
-// PricePusher writes prices. Contract as StockPusher's.
+// PricePusher writes prices. Contract as StockPusher's. Prices, and the commands below, go one
+// at a time for one account, but beside its stock writes.
 type PricePusher interface {
 	Batch() int
 	PushPrice(ctx context.Context, writes []PriceWrite) ([]Result, error)

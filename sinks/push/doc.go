@@ -1,16 +1,19 @@
-// Package push carries out what the stock room decided: it makes listings show their
-// newest target, and decides nothing itself.
+// Package push carries out what the rooms decided: it makes listings show their newest target
+// (stock), does at the platforms what the seller asked for (commands), and decides nothing
+// itself.
 //
-// In: push.targets, one record for each decision, keyed account/listing, through
-// stream.Executor. Out: stock writes at the platforms; each outcome to push.outcomes and,
+// In: push.targets, one record for each decision, keyed account/listing, and push.commands,
+// keyed by order or price, through stream.Executor. Out: stock writes at the platforms; each outcome to push.outcomes and,
 // as an input of the stock room, to stock.in, acknowledged before the record counts as done;
 // alerts; the newest target again, where a late writer left an older one as the last record
 // of its key. Keeps: in Redis, for each listing, the target that was last accepted, which is
 // what the platform is believed to show; losing it costs one read of each listing. In memory:
 // one target for each listing that has something to do, and what this process saw accepted, so
-// that a Redis that fell back does not let old decisions be carried out again.
+// that a Redis that fell back does not let old decisions be carried out again. Of commands: out
+// go outcomes to commands.outcomes and commands.in; kept is which target of an order or price
+// was begun last, and who is at it.
 //
-// The rules:
+// The rules of stock:
 //   - Of a listing only the newest target matters. An older one that was not begun is done the
 //     moment a newer one, from a later offset of the same partition, is held: the offset that is
 //     committed stays below the newer one until that was carried out.
@@ -30,7 +33,20 @@
 //   - Versions never go back: a target not newer than what was accepted is not executed, and who
 //     stores an acceptance finds out whether somebody else wrote meanwhile, and looks again.
 //
+// The rules of commands:
+//   - One desk for each account beside its lane, one call at a time in it, cancellations first.
+//     It waits as a lane does; a platform that names a time for one command means only that.
+//   - A command has one name at the platform, for ever, made of the seller's id. Whatever is not
+//     known to be done or refused is called again under that name: the connector's pusher asks
+//     the platform first, or the platform knows the name, so that the same call is the question.
+//   - One process at a time is at an order or price, and none at a target that is older than one
+//     that was begun. After all patience a command is given up, and a person has to look.
+//   - What a connection's modules or the connection itself cannot do, and amounts that the
+//     platform does not count, are refused here, by name.
+//
 // Crash: everything not done is offered again. What was tried is in Redis before the call, what
-// was accepted after the record in Kafka: a target between the two is of unknown outcome. Crash points of the role "push": Claim (before the call), Call
-// (after the answer), Record (recorded, before it counts as done).
+// was accepted after the record in Kafka: a target between the two is of unknown outcome; a
+// command is called again. Crash points of the role "push": Claim (before the call), Call (after
+// the answer), Record (recorded, before it counts as done), and the same of commands:
+// CommandClaim, CommandCall, CommandRecord.
 package push

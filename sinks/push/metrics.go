@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "crossdock_push_delay_seconds", Help: "From the record that decided a target to the platform's acceptance.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 18),
 		}, []string{"account"}),
-		pending:      gauge("pending", "Listings that have something to do.", "lane"),
+		pending:      gauge("pending", "Listings that have something to do; in lane commands, orders and prices.", "lane"),
 		parked:       gauge("parked_seconds", "How long the account still waits after failures."),
 		unauthorised: gauge("needs_authorisation", "1 while the account needs its owner."),
 	}

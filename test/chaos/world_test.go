@@ -27,10 +27,10 @@ import (
 )
 
 // roleNames are the roles that run, in the order of an order's way.
-var roleNames = append(slices.Clone(mortal), "alert")
+var roleNames = append(slices.Clone(mortal), "alert", "commands")
 
-// mortal are those that are killed. What alert tells people is not compared: it only has to keep
-// up, as all readers.
+// mortal are those that are killed. What alert tells people is not compared, and nobody asks for
+// commands here: they only have to keep up, as all readers.
 var mortal = []string{"webhook", "poll", "translate", "catalog", "orders", "stock", "fx", "push", "clickhouse"}
 
 // rooms keep state in Redis.
