@@ -15,9 +15,17 @@ import (
 const (
 	// maxCommands of one order: more is a mistake.
 	maxCommands = 200
+	// maxBytes of the commands of one order, well below what Kafka takes in one record.
+	maxBytes = 512 << 10
 	// maxPrices that are remembered of one listing.
 	maxPrices = 20
+	// maxAhead is how far a seller's clock may be ahead of the record's time, milliseconds. A price
+	// from next year would keep every other away until then.
+	maxAhead = 60 * 60 * 1000
 )
+
+// codeFuture is the code of a command that was requested in the future.
+const codeFuture = "future"
 
 // refuse says why a command cannot be taken: its id was given to another one, or the book is full.
 func refuse(b *event.CommandBook, c *event.Command) error {
@@ -27,8 +35,8 @@ func refuse(b *event.CommandBook, c *event.Command) error {
 		}
 		return nil
 	}
-	if c.OrderId != "" && len(b.GetCommands()) >= maxCommands {
-		return fmt.Errorf("order %s/%s has %d commands already: %s is one too many: %w", c.Account, c.OrderId, maxCommands, c.Id, connectors.ErrPermanent)
+	if c.OrderId != "" && (len(b.GetCommands()) >= maxCommands || b.SizeVT()+c.SizeVT() > maxBytes) {
+		return fmt.Errorf("order %s/%s has %d commands already, of %d bytes: %s is one too many: %w", c.Account, c.OrderId, len(b.GetCommands()), b.SizeVT(), c.Id, connectors.ErrPermanent)
 	}
 	return nil
 }
@@ -77,7 +85,11 @@ func (b *book) take(c *event.Command) {
 		return
 	}
 	state := event.CommandState_COMMAND_STATE_WAITING
-	if c.RefusalCode != "" {
+	code, message := c.RefusalCode, c.Refusal
+	if code == "" && c.RequestedMs-b.ChangedMs > maxAhead {
+		code, message = codeFuture, "it was requested in the future: set the clock right, and send a new request"
+	}
+	if code != "" {
 		state = event.CommandState_COMMAND_STATE_REFUSED
 	} else if c.OrderId == "" {
 		if c.RequestedMs <= b.ForgottenMs {
@@ -85,8 +97,8 @@ func (b *book) take(c *event.Command) {
 		}
 		for i, s := range b.Commands {
 			switch {
-			case s.State == event.CommandState_COMMAND_STATE_REFUSED && s.Command.RefusalCode != "":
-				// It was never anybody's price.
+			case s.State == event.CommandState_COMMAND_STATE_REFUSED && s.Outcome == event.Outcome_OUTCOME_UNSPECIFIED:
+				// We refused it ourselves: it was never anybody's price.
 			case before(c, s.Command):
 				state = event.CommandState_COMMAND_STATE_SUPERSEDED
 			case open(s.State):
@@ -100,7 +112,7 @@ func (b *book) take(c *event.Command) {
 		}
 		return 1
 	})
-	s := &event.CommandStatus{Command: c, Code: c.RefusalCode, Message: c.Refusal}
+	s := &event.CommandStatus{Command: c, Code: code, Message: message}
 	b.Commands = slices.Insert(b.Commands, at, s)
 	b.enter(s, state)
 	b.forget()

@@ -78,6 +78,17 @@ func TestRefusedByTheCatalog(t *testing.T) {
 	}
 }
 
+// TestFromTheFuture: a clock that is far ahead keeps nobody else away.
+func TestFromTheFuture(t *testing.T) {
+	r, m := newRoom(t)
+	late, good, near := price(1_700_000_000+3601, "late", 100), price(1_700_000_000, "good", 200), price(1_700_000_000+3600, "near", 300)
+	feed(m, wrap(late), wrap(good), wrap(near), wrap(cancellation(2_000_000_000, "x")))
+	drain(t, m, 1)
+	equal(t, "prices", []string{"good superseded", "near sent", "late refused"}, states(bookOf(r, m, priceL)))
+	equal(t, "order", []string{"x refused"}, states(bookOf(r, m, orderO)))
+	equal(t, "alerts", map[string]bool{"command-refused shop/L (depot/late)": true, "command-refused shop/O (depot/x)": true}, alerted(m.Emitted))
+}
+
 // TestAnIdIsUsedOnce: the same again is nothing new, also when it was said at another time;
 // something else under the id goes to the dead letters.
 func TestAnIdIsUsedOnce(t *testing.T) {
@@ -115,6 +126,24 @@ func TestBounds(t *testing.T) {
 	got := states(bookOf(r, m, priceL))
 	if len(got) != maxPrices || got[len(got)-1] != fmt.Sprintf("p%d sent", maxPrices+4) || strings.HasPrefix(got[0], "p0 ") {
 		t.Errorf("prices: %v", got)
+	}
+}
+
+// TestBookFitsARecord: so many long commands are one too many before Kafka says so.
+func TestBookFitsARecord(t *testing.T) {
+	r, m := newRoom(t)
+	long := make([]*event.CommandLine, 500)
+	for i := range long {
+		long[i] = &event.CommandLine{LineId: strings.Repeat("x", 200), Quantity: int64(i)}
+	}
+	for i := range int64(10) {
+		c := shipment(i+1, fmt.Sprint("s", i))
+		c.GetShipment().Lines = long
+		feed(m, wrap(c))
+	}
+	n := deadLetters(drain(t, m, 3))
+	if size := bookOf(r, m, orderO).SizeVT(); n == 0 || n == 10 || size > maxBytes {
+		t.Errorf("%d of 10 were refused, and the book is of %d bytes", n, size)
 	}
 }
 
