@@ -65,9 +65,9 @@ var (
 
 // Inputs of the stateful rooms: one topic each, so that a rewind repeats the same history.
 var (
-	OrdersIn  = Topic{Name: "orders.in.v1", Key: "account/order", Value: "OrderInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
-	CatalogIn = Topic{Name: "catalog.in.v1", Key: "account/product", Value: "CatalogInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife}
-	StockIn   = Topic{Name: "stock.in.v1", Key: "SKU", Value: "StockInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife}
+	OrdersIn   = Topic{Name: "orders.in.v1", Key: "account/order", Value: "OrderInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
+	CatalogIn  = Topic{Name: "catalog.in.v1", Key: "account/product", Value: "CatalogInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife}
+	StockIn    = Topic{Name: "stock.in.v1", Key: "SKU", Value: "StockInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife}
 	CommandsIn = Topic{Name: "commands.in.v1", Key: "account/order, or price:account/listing", Value: "CommandInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
 	PrivacyIn  = Topic{Name: "privacy.in.v1", Key: "account/request", Value: "PrivacyInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	FxIn       = Topic{Name: "fx.in.v1", Key: "subject, or day", Value: "FxInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}

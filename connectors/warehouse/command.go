@@ -49,7 +49,6 @@ type asked struct {
 	carrier, carrierName, tracking, trackingURL string
 	payment, reason, note                       string
 	notify, putBack                             bool
-	everything                                  bool
 	restock                                     event.Restock
 	lines                                       []*event.CommandLine
 	amount                                      *event.Amount
