@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -329,7 +330,7 @@ func (t *translation) statuses(o *event.Order, p *orderParts) {
 // persons is what is personal, and what is left of it for everybody.
 func (t *translation) persons(o *event.Order, p *orderParts) {
 	if a := p.address; a != nil {
-		o.Destination = &event.Destination{Country: a.Country, Region: a.Region, PostcodePrefix: prefix(a.Postcode, 3)}
+		o.Destination = &event.Destination{Country: a.Country, Region: a.Region, PostcodePrefix: connectors.PostcodePrefix(a.Postcode)}
 	}
 	if p.email != "" {
 		// Amazon tells no id of the buyer. The address that it makes up for each buyer is one, but
@@ -344,16 +345,4 @@ func (t *translation) persons(o *event.Order, p *orderParts) {
 	if personal.Name != "" || personal.Email != "" || personal.Phone != "" || personal.Shipping != nil {
 		o.Personal = personal
 	}
-}
-
-// prefix is the first n characters, in upper case.
-func prefix(s string, n int) string {
-	s = strings.ToUpper(strings.TrimSpace(s))
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
 }

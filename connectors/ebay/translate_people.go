@@ -3,6 +3,7 @@ package ebay
 import (
 	"strings"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -163,7 +164,7 @@ func (t *translation) people(d *orderDoc) {
 		at = d.billing
 	}
 	if at != nil {
-		d.Destination = &event.Destination{Country: at.Country, Region: at.Region, PostcodePrefix: prefix(at.Postcode, 3)}
+		d.Destination = &event.Destination{Country: at.Country, Region: at.Region, PostcodePrefix: connectors.PostcodePrefix(at.Postcode)}
 	}
 	p := &event.PersonalData{Shipping: d.shipTo, Billing: d.billing, Email: d.email, Phone: d.phone}
 	if p.Name = d.shipTo.GetName(); p.Name == "" {
@@ -178,16 +179,4 @@ func (t *translation) people(d *orderDoc) {
 	if p.Name != "" || p.Email != "" || p.Phone != "" || at != nil {
 		d.Personal = p
 	}
-}
-
-// prefix is the first n characters, in upper case.
-func prefix(s string, n int) string {
-	s = strings.ToUpper(strings.TrimSpace(s))
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
 }

@@ -6,6 +6,7 @@ package magento
 import (
 	"strings"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -110,18 +111,6 @@ func (t *translation) people(o *event.Order, h *orderHead) {
 		to = h.billTo
 	}
 	if to != nil {
-		o.Destination = &event.Destination{Country: to.Country, Region: to.Region, PostcodePrefix: prefix(to.Postcode, 3)}
+		o.Destination = &event.Destination{Country: to.Country, Region: to.Region, PostcodePrefix: connectors.PostcodePrefix(to.Postcode)}
 	}
-}
-
-// prefix is the first n characters, in upper case.
-func prefix(s string, n int) string {
-	s = strings.ToUpper(strings.TrimSpace(s))
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
 }

@@ -423,12 +423,3 @@ func FuzzTranslate(f *testing.F) {
 		}
 	})
 }
-
-// TestPostcodePrefix: the same parcel's destination is the same text whoever sold it.
-func TestPostcodePrefix(t *testing.T) {
-	for text, want := range map[string]string{" sw1a 1aa": "SW1", "50667": "506", "k1": "K1", "": ""} {
-		if got := prefix(text, 3); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-}

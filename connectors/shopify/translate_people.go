@@ -3,6 +3,7 @@ package shopify
 import (
 	"strings"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -128,20 +129,8 @@ func destination(d *event.Destination, shipping, billing *event.PostalAddress) *
 	if a == nil {
 		return nil
 	}
-	d.Country, d.Region, d.PostcodePrefix = a.Country, a.Region, prefix(a.Postcode, 3)
+	d.Country, d.Region, d.PostcodePrefix = a.Country, a.Region, connectors.PostcodePrefix(a.Postcode)
 	return d
-}
-
-// prefix is the first n characters, in upper case.
-func prefix(s string, n int) string {
-	s = strings.ToUpper(strings.TrimSpace(s))
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
 }
 
 // personal completes what is personal, of which email and phone are there; nil when there

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -161,39 +162,13 @@ func (t *translation) listing(p *event.Product) {
 		// Newer webhooks do not say whether stock is kept; what has a stock item usually is.
 		l.Stocked = l.StockId != ""
 	}
-	if k := identifierKind(barcode); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED {
+	if k := connectors.BarcodeKind(barcode); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED {
 		l.Identifiers = []*event.Identifier{{Kind: k, Value: t.keep(barcode)}}
 	}
 	if t.location != "" {
 		l.Locations = []string{t.location}
 	}
 	p.Listings = append(p.Listings, l)
-}
-
-// identifierKind says what a barcode is by its form; merchants also write numbers of their
-// own into the field, which identify nothing outside of the shop.
-func identifierKind(barcode string) event.IdentifierKind {
-	digits, x := 0, false
-	for i := range len(barcode) {
-		switch c := barcode[i]; {
-		case x:
-			return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
-		case c >= '0' && c <= '9':
-			digits++
-		case c == '-' || c == ' ':
-		case (c == 'X' || c == 'x') && digits == 9:
-			x = true
-		default:
-			return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
-		}
-	}
-	switch {
-	case x || digits == 10:
-		return event.IdentifierKind_IDENTIFIER_KIND_ISBN
-	case digits == 8 || digits == 12 || digits == 13 || digits == 14:
-		return event.IdentifierKind_IDENTIFIER_KIND_GTIN
-	}
-	return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
 }
 
 // deleted reads {"id"}; the time is the webhook's, for the body has none.

@@ -260,18 +260,6 @@ func TestRate(t *testing.T) {
 	}
 }
 
-func TestIdentifierKind(t *testing.T) {
-	const none, gtin, isbn = event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED, event.IdentifierKind_IDENTIFIER_KIND_GTIN, event.IdentifierKind_IDENTIFIER_KIND_ISBN
-	for barcode, want := range map[string]event.IdentifierKind{
-		"4006381333931": gtin, "012345678905": gtin, "96385074": gtin, "10012345678902": gtin, "4 006381 333931": gtin,
-		"0-306-40615-2": isbn, "080442957X": isbn, "": none, "SHELF-7": none, "12345": none, "X804429570": none, "080442957XX": none,
-	} {
-		if got := identifierKind(barcode); got != want {
-			t.Errorf("%q is %s, want %s", barcode, got, want)
-		}
-	}
-}
-
 func TestProductWithVariantsLeftOut(t *testing.T) {
 	facts, err := translate(t, formatProduct, `{"id":1,"updated_at":"2026-11-01T00:00:00Z","variants":[{"id":2}],"variant_gids":[{"admin_graphql_api_id":"a"},{"admin_graphql_api_id":"b"}]}`)
 	if err != nil || len(facts.Products) != 0 {

@@ -6,6 +6,7 @@ package woocommerce
 import (
 	"strings"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/jsonread"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -103,18 +104,6 @@ func (t *translation) peopleOf(d *draft) {
 		o.Personal = p
 	}
 	if to.there {
-		o.Destination = &event.Destination{Country: to.address.Country, Region: to.address.Region, PostcodePrefix: prefix(to.address.Postcode, 3)}
+		o.Destination = &event.Destination{Country: to.address.Country, Region: to.address.Region, PostcodePrefix: connectors.PostcodePrefix(to.address.Postcode)}
 	}
-}
-
-// prefix is the first n characters, in upper case.
-func prefix(s string, n int) string {
-	s = strings.ToUpper(strings.TrimSpace(s))
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
 }

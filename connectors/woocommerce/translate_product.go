@@ -223,7 +223,7 @@ func (t *translation) listing(it item) *event.ListingSnapshot {
 		// What is shared with others shows everybody the same units.
 		l.Shown = it.quantity
 	}
-	if k := identifierKind(it.gtin); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED {
+	if k := connectors.BarcodeKind(it.gtin); k != event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED {
 		l.Identifiers = []*event.Identifier{{Kind: k, Value: it.gtin}}
 	}
 	if currency := t.translator.currency; currency != "" && it.price != "" {
@@ -238,31 +238,6 @@ func (t *translation) listing(it item) *event.ListingSnapshot {
 		}
 	}
 	return l
-}
-
-// identifierKind says what the field "GTIN, UPC, EAN or ISBN" holds by its form.
-func identifierKind(text string) event.IdentifierKind {
-	digits, x := 0, false
-	for i := range len(text) {
-		switch c := text[i]; {
-		case x:
-			return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
-		case c >= '0' && c <= '9':
-			digits++
-		case c == '-' || c == ' ':
-		case (c == 'X' || c == 'x') && digits == 9:
-			x = true
-		default:
-			return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
-		}
-	}
-	switch {
-	case x || digits == 10:
-		return event.IdentifierKind_IDENTIFIER_KIND_ISBN
-	case digits == 8 || digits == 12 || digits == 13 || digits == 14:
-		return event.IdentifierKind_IDENTIFIER_KIND_GTIN
-	}
-	return event.IdentifierKind_IDENTIFIER_KIND_UNSPECIFIED
 }
 
 // stock reads a product or variation for what it shows.

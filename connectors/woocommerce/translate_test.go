@@ -233,17 +233,6 @@ func TestProducts(t *testing.T) {
 	}
 }
 
-func TestIdentifierKinds(t *testing.T) {
-	for text, want := range map[string]event.IdentifierKind{
-		"4006381333931": event.IdentifierKind_IDENTIFIER_KIND_GTIN, "0-306-40615-2": event.IdentifierKind_IDENTIFIER_KIND_ISBN,
-		"080442957X": event.IdentifierKind_IDENTIFIER_KIND_ISBN, "12345": 0, "MUG": 0, "": 0, "X": 0,
-	} {
-		if got := identifierKind(text); got != want {
-			t.Errorf("%q is %s, want %s", text, got, want)
-		}
-	}
-}
-
 // Whatever the bytes, an order that is taken adds up, and nothing panics.
 func FuzzTranslate(f *testing.F) {
 	f.Add(formatOrder, anOrder(nil))
