@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -20,12 +21,12 @@ func alert(b *event.CommandBook, s *event.CommandStatus) stream.Output {
 	a := &event.Alert{
 		Kind: "command-refused", Severity: event.Severity_SEVERITY_WARNING, Account: b.Account,
 		Subject: subject(b, s.Command), RaisedMs: s.ChangedMs,
-		Text: strings.TrimSpace(fmt.Sprintf("%s of %s was refused: %s %s", kind(s.Command), subject(b, s.Command), s.Code, s.Message)),
+		Text: strings.TrimSpace(fmt.Sprintf("%s of %s was refused: %s %s", asked(s.Command), subject(b, s.Command), s.Code, s.Message)),
 	}
 	if s.State == event.CommandState_COMMAND_STATE_NEEDS_PERSON {
 		a.Kind, a.Severity = "command-needs-person", event.Severity_SEVERITY_CRITICAL
 		a.Text = strings.TrimSpace(fmt.Sprintf("nobody knows whether %s of %s was carried out: look at the platform. The last that was heard: %s %s",
-			kind(s.Command), subject(b, s.Command), s.Code, s.Message))
+			asked(s.Command), subject(b, s.Command), s.Code, s.Message))
 	}
 	a.Id = a.Kind + "/" + a.Subject
 	return stream.Output{Topic: schemas.Alerts, Key: []byte(a.Kind + "/" + a.Subject), Value: a}
@@ -40,17 +41,5 @@ func subject(b *event.CommandBook, c *event.Command) string {
 	return b.Account + "/" + about + " (" + c.Id + ")"
 }
 
-// kind is what a command asks for, in a word.
-func kind(c *event.Command) string {
-	switch c.Action.(type) {
-	case *event.Command_Price:
-		return "price"
-	case *event.Command_Shipment:
-		return "shipment"
-	case *event.Command_Cancellation:
-		return "cancellation"
-	case *event.Command_Refund:
-		return "refund"
-	}
-	return "command"
-}
+// asked is what a command asks for, in a word.
+func asked(c *event.Command) string { return cmp.Or(schemas.CommandKind(c), "command") }

@@ -140,7 +140,7 @@ func (d *desk) check(c *chore, cmd *event.Command) {
 	case !d.to.Modules.Has(module):
 		c.settle(event.Outcome_OUTCOME_REFUSED, "module-off", fmt.Sprintf("module %s of %s is off: switch it on, and send a new request", module, d.account))
 	case !can:
-		c.settle(event.Outcome_OUTCOME_REFUSED, "cannot", fmt.Sprintf("connector %s, as %s is connected, can carry out no %s", d.to.Connector, d.account, commandKind(cmd)))
+		c.settle(event.Outcome_OUTCOME_REFUSED, "cannot", fmt.Sprintf("connector %s, as %s is connected, can carry out no %s", d.to.Connector, d.account, schemas.CommandKind(cmd)))
 	case amount != nil:
 		var err error
 		if c.amount, err = counted(d.to.Connector, amount); err != nil {
@@ -197,7 +197,7 @@ func (d *desk) call(ctx context.Context, chores []*chore) error {
 	if len(open) == 0 {
 		return nil
 	}
-	kind := commandKind(open[0].j.target.Command)
+	kind := schemas.CommandKind(open[0].j.target.Command)
 	for _, c := range open {
 		c.span = d.s.deps.Tracer.PushWrite(d.to.Connector, d.account, c.id, c.j.trace, len(open))
 	}
@@ -416,7 +416,7 @@ func (d *desk) outcome(c *chore) *event.CommandOutcome {
 	t, now := c.j.target, d.s.deps.Now().UnixMilli()
 	o := &event.CommandOutcome{
 		Connector: d.to.Connector, Account: t.Account, OrderId: t.OrderId, ListingId: t.ListingId,
-		CommandId: t.Command.Id, Kind: commandKind(t.Command), TargetVersion: t.Version, Outcome: c.result.Outcome,
+		CommandId: t.Command.Id, Kind: schemas.CommandKind(t.Command), TargetVersion: t.Version, Outcome: c.result.Outcome,
 		Code: clip(c.result.Code, 100), Message: clip(c.result.Message, 500), Attempts: c.e.attempts,
 		StartedMs: now, FinishedMs: now, GaveUp: c.gaveUp, WriteId: commandID(t),
 	}

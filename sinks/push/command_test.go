@@ -157,7 +157,7 @@ func TestKilledAtACommand(t *testing.T) {
 			func() *event.CommandTarget { return refunding("A", 1, 500) },
 		} {
 			tg := make()
-			run(t, at+" of a "+commandKind(tg.Command), func(w *world) {
+			run(t, at+" of a "+schemas.CommandKind(tg.Command), func(w *world) {
 				c := w.clerks["uk"]
 				die := func() {
 					c.hook(nil, nil)

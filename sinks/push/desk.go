@@ -102,25 +102,10 @@ func decodeCommand(r *stream.Record) (*event.CommandTarget, error) {
 		return nil, fmt.Errorf("the command of key %.200q has no valid version", r.Key)
 	case t.Command != nil && t.Command.Id == "":
 		return nil, fmt.Errorf("the command of key %.200q has no id", r.Key)
-	case t.Command != nil && commandKind(t.Command) == "":
+	case t.Command != nil && schemas.CommandKind(t.Command) == "":
 		return nil, fmt.Errorf("command %.200q is of a kind that this version does not know: upgrade and redrive", t.Command.Id)
 	}
 	return t, nil
-}
-
-// commandKind is what a command asks for, in a word; "" when this version does not know.
-func commandKind(c *event.Command) string {
-	switch c.Action.(type) {
-	case *event.Command_Price:
-		return "price"
-	case *event.Command_Shipment:
-		return "shipment"
-	case *event.Command_Cancellation:
-		return "cancellation"
-	case *event.Command_Refund:
-		return "refund"
-	}
-	return ""
 }
 
 func commandKey(t *event.CommandTarget) string {
