@@ -111,11 +111,11 @@ func TestRedisCluster(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var nodes []*redis.Client
-	var addrs []string
+	var addrs, buses []string
 	for range 3 {
-		bus := freeAddress(t)
+		_, bus, _ := strings.Cut(freeAddress(t), ":")
 		r, err := services.StartRedis(ctx, services.Config{Dir: t.TempDir(), DieWithParent: true, Options: []string{
-			"--cluster-enabled", "yes", "--cluster-port", bus[strings.LastIndexByte(bus, ':')+1:], "--cluster-node-timeout", "5000",
+			"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "5000",
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -123,24 +123,18 @@ func TestRedisCluster(t *testing.T) {
 		defer stopped(t, r.Process)
 		c := redis.NewClient(&redis.Options{Addr: r.Addr()})
 		defer c.Close()
-		nodes, addrs = append(nodes, c), append(addrs, r.Addr()+"@"+bus)
+		nodes, addrs, buses = append(nodes, c), append(addrs, r.Addr()), append(buses, bus)
 	}
 	const slots = 16384
+	host, port, _ := strings.Cut(addrs[0], ":")
 	for i, c := range nodes {
 		if err := c.Do(ctx, "cluster", "addslotsrange", i*slots/3, (i+1)*slots/3-1).Err(); err != nil {
 			t.Fatal(err)
 		}
-		host, ports, _ := strings.Cut(addrs[0], ":")
-		port, bus, _ := strings.Cut(ports, "@")
-		if err := c.Do(ctx, "cluster", "meet", host, port, bus[strings.LastIndexByte(bus, ':')+1:]).Err(); err != nil {
+		if err := c.Do(ctx, "cluster", "meet", host, port, buses[0]).Err(); err != nil {
 			t.Fatal(err)
 		}
-		addrs[i], _, _ = strings.Cut(addrs[i], "@")
-		if i == 0 {
-			addrs[0] = host + ":" + port + "@" + bus
-		}
 	}
-	addrs[0], _, _ = strings.Cut(addrs[0], "@")
 	s.eventually(ctx, t, "the cluster to be whole", func() string {
 		for _, c := range nodes {
 			info, err := c.ClusterInfo(ctx).Result()
