@@ -1,8 +1,11 @@
 package ebay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,13 +46,23 @@ func notifications(t *testing.T, s *shop) (all []connectortest.Delivery) {
 		t.Fatal(err)
 	}
 	s.DeleteAccount("gone_user", "ma8vp1jySJC")
-	for _, d := range s.deliveries(t) {
+	sent := s.deliveries(t)
+	// Two may overtake each other on the way here.
+	slices.SortFunc(sent, func(a, b connectors.Delivery) int { return cmp.Compare(notificationID(a), notificationID(b)) })
+	for _, d := range sent {
 		all = append(all, connectortest.Delivery{Name: fmt.Sprintf("notification-%d", len(all)), Delivery: d})
 	}
 	if len(all) != 3 {
 		t.Fatalf("%d notifications, want 3", len(all))
 	}
 	return all
+}
+
+// notificationID is what the simulator counts its notifications by.
+func notificationID(d connectors.Delivery) string {
+	_, rest, _ := strings.Cut(string(d.Body), `"notificationId":"`)
+	id, _, _ := strings.Cut(rest, `"`)
+	return id
 }
 
 func world(s *shop, w connectortest.PollWorld) connectortest.PollWorld {
