@@ -42,16 +42,20 @@ func NewExecutorLoop(name string, topics []schemas.Topic, exec Executor, d Deps)
 
 // Run works until ctx ends. What was not done by then is delivered again to whoever is next.
 func (l *ExecutorLoop) Run(ctx context.Context) error {
-	ctx, l.cancel = context.WithCancel(ctx)
-	defer l.cancel()
-	if err := l.open(l.topics, l.revoked); err != nil {
-		return fmt.Errorf("sink %s: %w", l.name, err)
-	}
-	defer l.close()
+	return l.run(ctx, "sink", func(ctx context.Context) error {
+		if err := l.open(l.topics, l.revoked); err != nil {
+			return err
+		}
+		defer l.close()
+		return l.rounds(ctx)
+	})
+}
+
+func (l *ExecutorLoop) rounds(ctx context.Context) error {
 	for {
 		fetches, err := l.poll(ctx, true)
 		if err != nil {
-			return fmt.Errorf("sink %s: %w", l.name, err)
+			return err
 		}
 		if ctx.Err() != nil {
 			return l.stop()
@@ -60,7 +64,7 @@ func (l *ExecutorLoop) Run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return l.stop()
 			}
-			return fmt.Errorf("sink %s: %w", l.name, err)
+			return err
 		}
 		l.progress(ctx)
 		l.client.AllowRebalance()

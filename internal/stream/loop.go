@@ -55,24 +55,20 @@ func NewLoop(f Fold, d Deps) (*Loop, error) {
 // Run works until ctx ends, then finishes the batch in hand, commits and leaves the group. It
 // returns nil on such a stop.
 func (l *Loop) Run(ctx context.Context) error {
-	ctx, l.cancel = context.WithCancel(ctx)
-	defer l.cancel()
-	// Before it joins the group: a member that cannot go on must not take partitions from others.
-	if err := l.pin(ctx, l.room.inputs); err != nil {
-		if ctx.Err() != nil {
-			return nil
+	return l.run(ctx, "room", func(ctx context.Context) error {
+		if err := l.pin(ctx, l.room.inputs); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
 		}
-		return fmt.Errorf("room %s: %w", l.name, err)
-	}
-	opts := append(kafka.Reuse(), kgo.AdjustFetchOffsetsFn(l.assign))
-	if err := l.open(l.room.inputs, l.revoked, opts...); err != nil {
-		return fmt.Errorf("room %s: %w", l.name, err)
-	}
-	defer l.close()
-	if err := l.rounds(ctx); err != nil {
-		return fmt.Errorf("room %s: %w", l.name, err)
-	}
-	return nil
+		opts := append(kafka.Reuse(), kgo.AdjustFetchOffsetsFn(l.assign))
+		if err := l.open(l.room.inputs, l.revoked, opts...); err != nil {
+			return err
+		}
+		defer l.close()
+		return l.rounds(ctx)
+	})
 }
 
 // heldAtMost is how long the loop keeps a rebalance waiting while there is always more to do.

@@ -81,6 +81,21 @@ type member struct {
 	cancel context.CancelFunc
 }
 
+// run a loop until ctx ends. What a callback of the client found wrong goes before whatever
+// the loop ended with because of it.
+func (m *member) run(ctx context.Context, kind string, loop func(context.Context) error) error {
+	ctx, m.cancel = context.WithCancel(ctx)
+	defer m.cancel()
+	err := loop(ctx)
+	if failed := m.failed(); failed != nil {
+		err = failed
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", kind, m.name, err)
+	}
+	return nil
+}
+
 // open joins the group. revoked is called, while no poll is under way, for partitions that
 // go to another member.
 func (m *member) open(inputs []schemas.Topic, revoked func(map[string][]int32), opts ...kgo.Opt) error {
@@ -191,18 +206,9 @@ func (m *member) poll(ctx context.Context, wait bool) (kgo.Fetches, error) {
 // pin remembers how many partitions a stateful topic has and which topic it is, and refuses
 // to start when either is not what the state was made with.
 func (m *member) pin(ctx context.Context, topics []schemas.Topic) error {
-	c, err := kafka.Open(m.Kafka, m.Scope, m.Log)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
 	key := m.Scope.Key("meta:{" + m.name + "}")
-	for _, t := range topics {
-		id, n, err := c.TopicID(ctx, t)
-		if err != nil {
-			return err
-		}
-		want := fmt.Sprintf("%s %d", id, n)
+	return m.identify(ctx, topics, func(t schemas.Topic, id string, partitions int32) error {
+		want := fmt.Sprintf("%s %d", id, partitions)
 		if _, err := m.Redis.HSetNX(ctx, key, t.Name, want).Result(); err != nil {
 			return fmt.Errorf("pinning %s: %w", t.Name, err)
 		}
@@ -214,6 +220,26 @@ func (m *member) pin(ctx context.Context, topics []schemas.Topic) error {
 			return &StateError{Room: m.name, Why: fmt.Sprintf(
 				"the state of room %s was made with topic %s (id and partitions %s), the cluster has %s: the topic was recreated or widened. Give the topic its old partition count, or run `crossdock rebuild --room %s` to make the state anew",
 				m.name, m.Scope.Topic(t), have, want, m.name)}
+		}
+		return nil
+	})
+}
+
+// identify asks which topics these are to the cluster and how wide. It is done before the
+// group is joined: a member that cannot go on must not take partitions from others.
+func (m *member) identify(ctx context.Context, topics []schemas.Topic, each func(t schemas.Topic, id string, partitions int32) error) error {
+	c, err := kafka.Open(m.Kafka, m.Scope, m.Log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, t := range topics {
+		id, partitions, err := c.TopicID(ctx, t)
+		if err != nil {
+			return err
+		}
+		if err := each(t, id, partitions); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -103,33 +103,34 @@ func NewWriterLoop(name string, topics []schemas.Topic, w BatchWriter, cfg Write
 
 // Run works until ctx ends, then waits for the batches under way and confirms them.
 func (l *WriterLoop) Run(ctx context.Context) error {
-	ctx, l.cancel = context.WithCancel(ctx)
-	defer l.cancel()
-	if err := l.open(l.topics, l.revoked, kgo.OnOffsetsFetched(l.fetched)); err != nil {
-		return fmt.Errorf("sink %s: %w", l.name, err)
-	}
-	defer l.close()
-	for _, t := range l.topics {
-		id, _, err := l.client.TopicID(ctx, t)
-		if err != nil {
-			return fmt.Errorf("sink %s: %w", l.name, err)
+	return l.run(ctx, "sink", func(ctx context.Context) error {
+		named := func(t schemas.Topic, id string, _ int32) error { l.ids[t.Name] = id; return nil }
+		if err := l.identify(ctx, l.topics, named); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
 		}
-		l.ids[t.Name] = id
-	}
+		if err := l.open(l.topics, l.revoked, kgo.OnOffsetsFetched(l.fetched)); err != nil {
+			return err
+		}
+		defer l.close()
+		return l.rounds(ctx)
+	})
+}
+
+func (l *WriterLoop) rounds(ctx context.Context) error {
 	for {
 		fetches, err := l.pollShort(ctx)
-		if err := l.failed(); err != nil {
-			return fmt.Errorf("sink %s: %w", l.name, err)
-		}
-		if err != nil {
-			return fmt.Errorf("sink %s: %w", l.name, err)
+		if err := errors.Join(l.failed(), err); err != nil {
+			return err
 		}
 		if ctx.Err() != nil {
 			return l.stop()
 		}
 		l.take(fetches)
 		if err := l.advance(ctx); err != nil {
-			return fmt.Errorf("sink %s: %w", l.name, err)
+			return err
 		}
 		l.client.AllowRebalance()
 	}
@@ -161,7 +162,7 @@ func (l *WriterLoop) fetched(_ context.Context, _ *kgo.Client, resp *kmsg.Offset
 		}
 		last, err := parseIntent(*metadata)
 		if err != nil {
-			return fmt.Errorf("sink %s, %s/%d: %w", l.name, t.Name, p, err)
+			return fmt.Errorf("%s/%d: %w", t.Name, p, err)
 		}
 		l.intents[partition{t.Name, p}] = intent{offset, last}
 		return nil
