@@ -166,8 +166,10 @@ func (b *batch) change(p *put, version Version) {
 // markOf returns the record's mark for an event id; outputs of one event share it.
 func (b *batch) markOf(first int, r *Record, id []byte) int {
 	sum := sha256.Sum256(id)
+	period, skew := dedupPeriod.Milliseconds(), dedupSkew.Milliseconds()
 	m := mark{
-		period: r.TimestampMs / dedupPeriod.Milliseconds(),
+		period: r.TimestampMs / period,
+		late:   r.TimestampMs%period >= period-skew,
 		bucket: binary.LittleEndian.Uint32(sum[12:]) % dedupBuckets,
 		coord:  r.Offset,
 	}

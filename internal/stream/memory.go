@@ -210,7 +210,7 @@ func (m *Memory) Entries(t *Table, f func(id string, value Message)) {
 // Watermark is the last applied offset, -1 at the beginning.
 func (m *Memory) Watermark() int64 { return m.store.wm }
 
-// memoryStore is the store's semantics in Go: an oracle for apply.lua, too.
+// memoryStore is the store's semantics in Go: an oracle for the one in Redis, too.
 type memoryStore struct {
 	wm      int64
 	entries map[Key][]byte
@@ -256,6 +256,9 @@ func (s *memoryStore) apply(_ context.Context, _ partition, r *applyRequest) (ap
 	for i, m := range r.marks {
 		name := func(period int64) string { return fmt.Sprintf("%d:%d:%x", period, m.bucket, m.field) }
 		coord, known := s.marks[name(m.period-1)]
+		if !known && m.late {
+			coord, known = s.marks[name(m.period+1)]
+		}
 		if !known {
 			if coord, known = s.marks[name(m.period)]; !known {
 				s.marks[name(m.period)] = m.coord

@@ -50,6 +50,8 @@ type mark struct {
 	bucket uint32
 	field  [12]byte
 	coord  int64 // offset of the record that brought it, or of the one it stands for
+	// late: the record's time is so near to the next week that the same event may be in there.
+	late bool
 	// expires: the bucket may be new, and is given its lifetime.
 	expires bool
 }
@@ -74,9 +76,13 @@ func (e *gapError) Error() string {
 // two periods after it was set. Longer than any platform resends.
 const dedupPeriod = 7 * 24 * time.Hour
 
+// dedupSkew is by how much the clocks of machines that bring the same event may differ where one
+// week ends and the next begins.
+const dedupSkew = time.Hour
+
 // dedupBuckets per partition and period: small hashes stay in Redis' compact encoding, about
 // 21 bytes an event id, and are searched in about a microsecond up to some millions of them.
-const dedupBuckets = 1 << 14
+const dedupBuckets = 1 << 16
 
 // session is one consumer's hold on one partition.
 type session struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +48,7 @@ func scopeOf(tenant string) schemas.Scope {
 	return schemas.Scope{Tenant: tenant, Environment: schemas.Test}
 }
 
-// TestStoreAgainstMemory: the script does what the same rules in Go do, whatever it is asked.
+// TestStoreAgainstMemory: Redis does what the same rules in Go do, whatever it is asked.
 func TestStoreAgainstMemory(t *testing.T) {
 	onRedis(t, func(t *testing.T, client redis.UniversalClient, tenant string) {
 		run := 0
@@ -67,11 +68,6 @@ func TestStoreAgainstMemory(t *testing.T) {
 				return keys
 			}
 			for range rapid.IntRange(1, 12).Draw(rt, "calls") {
-				if rapid.IntRange(0, 9).Draw(rt, "flush") == 0 {
-					if err := client.ScriptFlush(ctx).Err(); err != nil {
-						rt.Fatal(err)
-					}
-				}
 				r := &applyRequest{base: want.wm}
 				if rapid.IntRange(0, 3).Draw(rt, "stale") == 0 {
 					r.base = rapid.Int64Range(-1, 60).Draw(rt, "base")
@@ -97,6 +93,7 @@ func TestStoreAgainstMemory(t *testing.T) {
 						field:   [12]byte{rapid.Byte().Draw(rt, "field") % 4},
 						coord:   rapid.Int64Range(0, 5).Draw(rt, "coord"),
 						expires: rapid.Bool().Draw(rt, "expires"),
+						late:    rapid.Bool().Draw(rt, "late"),
 					})
 				}
 				a, err := got.apply(ctx, here, r)
@@ -120,7 +117,7 @@ func TestStoreAgainstMemory(t *testing.T) {
 	})
 }
 
-// TestStoreLargeBatch: more entries than Lua can unpack at once, more arguments than its stack.
+// TestStoreLargeBatch: more entries and marks than any poll brings.
 func TestStoreLargeBatch(t *testing.T) {
 	onRedis(t, func(t *testing.T, client redis.UniversalClient, tenant string) {
 		ctx := t.Context()
@@ -184,6 +181,47 @@ func TestMarksExpire(t *testing.T) {
 			ttl, err := client.PTTL(t.Context(), st.dedupKey(here, 50)+bucket).Result()
 			if err != nil || ttl <= dedupPeriod || ttl > 2*dedupPeriod {
 				t.Errorf("bucket %s lives %s (%v), want two periods of %s", bucket, ttl, err, dedupPeriod)
+			}
+		}
+	})
+}
+
+// TestDuplicateAcrossTheWeek: an event that two machines bring, whose clocks differ by a little,
+// is one event also where one generation of marks ends and the next begins.
+func TestDuplicateAcrossTheWeek(t *testing.T) {
+	onRedis(t, func(t *testing.T, client redis.UniversalClient, tenant string) {
+		room, err := NewRoom(onceRoom{}, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		monday := 2900 * dedupPeriod.Milliseconds()
+		skew := dedupSkew.Milliseconds()
+		for name, times := range map[string][2]int64{
+			"behind, then ahead": {monday - 1, monday + 1},
+			"ahead, then behind": {monday + 1, monday - 1},
+			"far ahead":          {monday + skew, monday - skew},
+			"a week later":       {monday - 1, monday + dedupPeriod.Milliseconds() - 1},
+		} {
+			for _, batches := range []int{1, 2} {
+				t.Run(fmt.Sprintf("%s/%d", name, batches), func(t *testing.T) {
+					st := newRedisStore(client, scopeOf(fmt.Sprintf("%s%d%s", tenant, batches, strings.ReplaceAll(name, " ", "-"))), room.name, room.stored())
+					s := newSession(room, here, sumsIn, st, -1)
+					records := make([]*Record, 2)
+					for i := range records {
+						records[i] = &Record{Topic: sumsIn, Offset: int64(i), Value: []byte("the-same-event"), TimestampMs: times[i]}
+					}
+					duplicates := 0
+					for part := range slices.Chunk(records, 2/batches) {
+						h, err := s.handle(t.Context(), part)
+						if err != nil {
+							t.Fatal(err)
+						}
+						duplicates += h.duplicates
+					}
+					if duplicates != 1 {
+						t.Errorf("%d duplicates, want 1", duplicates)
+					}
+				})
 			}
 		}
 	})
