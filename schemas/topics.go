@@ -59,7 +59,7 @@ var (
 	RawOrders    = Topic{Name: "raw.orders.v1", Key: "account/order", Value: "bytes as received", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	RawProducts  = Topic{Name: "raw.products.v1", Key: "account/product", Value: "bytes as received", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
 	RawInventory = Topic{Name: "raw.inventory.v1", Key: "account/stock item", Value: "bytes as received", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
-	RawStock     = Topic{Name: "raw.stock.v1", Key: "account/entry", Value: "bytes as received", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
+	RawStock     = Topic{Name: "raw.stock.v1", Key: "account/entry", Value: "bytes as received", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	RawRates     = Topic{Name: "raw.rates.v1", Key: "account/day", Value: "bytes as received", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife}
 )
 
@@ -68,7 +68,7 @@ var (
 	OrdersIn   = Topic{Name: "orders.in.v1", Key: "account/order", Value: "OrderInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	CatalogIn  = Topic{Name: "catalog.in.v1", Key: "account/product", Value: "CatalogInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife}
 	StockIn    = Topic{Name: "stock.in.v1", Key: "SKU", Value: "StockInput", Width: Wide, Stateful: true, Cleanup: Delete, Retention: rawLife}
-	CommandsIn = Topic{Name: "commands.in.v1", Key: "account/order, or price:account/listing", Value: "CommandInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
+	CommandsIn = Topic{Name: "commands.in.v1", Key: "account/order, or price:account/listing", Value: "CommandInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	PrivacyIn  = Topic{Name: "privacy.in.v1", Key: "account/request", Value: "PrivacyInput", Width: Single, Stateful: true, Cleanup: Delete, Retention: rawLife, Personal: true}
 	FxIn       = Topic{Name: "fx.in.v1", Key: "subject, or day", Value: "FxInput", Width: Narrow, Stateful: true, Cleanup: Delete, Retention: rawLife}
 )
@@ -82,8 +82,8 @@ var (
 	StockLevels  = Topic{Name: "stock.levels.v1", Key: "SKU", Value: "StockLevel", Width: Wide, Cleanup: Compact, MinCompactionLag: lag}
 	StockClaims  = Topic{Name: "stock.claims.v1", Key: "SKU|warehouse|move", Value: "Claim", Width: Wide, Cleanup: Compact, MinCompactionLag: lag}
 	PushTargets  = Topic{Name: "push.targets.v1", Key: "account/listing", Value: "PushTarget", Width: Wide, Stateful: true, Cleanup: Compact, MinCompactionLag: lag}
-	Commands     = Topic{Name: "commands.v1", Key: "as commands.in", Value: "CommandBook", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
-	PushCommands = Topic{Name: "push.commands.v1", Key: "as commands.in", Value: "CommandTarget", Width: Narrow, Stateful: true, Cleanup: Compact, MinCompactionLag: lag}
+	Commands     = Topic{Name: "commands.v1", Key: "as commands.in", Value: "CommandBook", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag, MaxCompactionLag: maxLag, Personal: true}
+	PushCommands = Topic{Name: "push.commands.v1", Key: "as commands.in", Value: "CommandTarget", Width: Narrow, Stateful: true, Cleanup: Compact, MinCompactionLag: lag, MaxCompactionLag: maxLag, Personal: true}
 	Valuations   = Topic{Name: "fx.valuations.v1", Key: "subject", Value: "Valuation", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 	RateDays     = Topic{Name: "fx.rates.v1", Key: "source/date/partition", Value: "RateDay", Width: Narrow, Cleanup: Compact, MinCompactionLag: lag}
 	// Requests about people's data name nobody: buyers are keyed hashes.

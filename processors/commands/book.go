@@ -30,7 +30,7 @@ const codeFuture = "future"
 // refuse says why a command cannot be taken: its id was given to another one, or the book is full.
 func refuse(b *event.CommandBook, c *event.Command) error {
 	if at := find(b, c.Id); at >= 0 {
-		if !same(b.Commands[at].Command, c) {
+		if !same(b.Commands[at].Command, c, b.NamelessMs != 0) {
 			return fmt.Errorf("command %s was something else the first time: an id is used once: %w", c.Id, connectors.ErrPermanent)
 		}
 		return nil
@@ -46,8 +46,13 @@ func find(b *event.CommandBook, id string) int {
 }
 
 // same compares what the seller said. When it was said may differ, if it was sent again, and
-// what the catalog added to it.
-func same(a, b *event.Command) bool { return words(a).EqualVT(words(b)) }
+// what the catalog added to it; and what was forgotten, where it was.
+func same(a, b *event.Command, nameless bool) bool {
+	if nameless {
+		a, b = bare(a), bare(b)
+	}
+	return words(a).EqualVT(words(b))
+}
 
 func words(c *event.Command) *event.Command {
 	n := &event.Command{Id: c.Id, Account: c.Account, OrderId: c.OrderId, Action: c.Action}
@@ -75,7 +80,7 @@ type book struct {
 func succeed(tx *stream.Tx, old *event.CommandBook, account, order, listing string) *book {
 	return &book{was: underWay(old).GetCommand().GetId(), CommandBook: &event.CommandBook{
 		Account: account, OrderId: order, ListingId: listing, Version: tx.Version(), ChangedMs: tx.TimeMs(),
-		Commands: slices.Clone(old.GetCommands()), TargetVersion: old.GetTargetVersion(), ForgottenMs: old.GetForgottenMs(),
+		Commands: slices.Clone(old.GetCommands()), TargetVersion: old.GetTargetVersion(), ForgottenMs: old.GetForgottenMs(), NamelessMs: old.GetNamelessMs(),
 	}}
 }
 
@@ -152,6 +157,9 @@ func (b *book) enter(s *event.CommandStatus, state event.CommandState) {
 	b.changed = true
 	if alarming(state) {
 		b.alerts = append(b.alerts, alert(b.CommandBook, s))
+	}
+	if b.NamelessMs != 0 && !open(state) {
+		s.Command, s.Message = bare(s.Command), ""
 	}
 }
 

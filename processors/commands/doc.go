@@ -2,7 +2,7 @@
 // shipments, cancellations and refunds.
 //
 // In (commands.in, key account/order or price:account/listing): commands, and what became of
-// each attempt at one. Out: the book of an order or of a listing's price whenever it changed
+// each attempt at one, and that an order's buyer is to be forgotten. Out: the book of an order or of a listing's price whenever it changed
 // (table commands.v1), a versioned target that says what is to be done now, or that nothing is
 // (push.commands), and an alert for each command that was refused or that needs a person.
 //
@@ -16,6 +16,7 @@
 //   - Of a listing's prices the one requested last counts. Older ones are superseded, whichever
 //     came first, and one that is being carried out gives way at once.
 //   - What a command says is handed on as it is: a refund is never of more.
+//   - Of an order whose buyer was forgotten, commands that are over name nobody.
 //   - Whoever says that it was done is right, whatever was heard before: an attempt that was
 //     refused may have been made again after a crash, and taken.
 //

@@ -17,10 +17,11 @@ import (
 // oracle is one order, or one listing, as a patient clerk would keep it: every command on a
 // list, and a pencil mark at the one that is under way.
 type oracle struct {
-	price   bool
-	known   []*event.Command
-	ended   map[string]string
-	current string
+	price    bool
+	known    []*event.Command
+	ended    map[string]string
+	current  string
+	nameless bool
 }
 
 func newOracle(price bool) *oracle { return &oracle{price: price, ended: map[string]string{}} }
@@ -95,6 +96,10 @@ func (o *oracle) check(t *rapid.T, b *event.CommandBook, now string) {
 		if got := word(s.State); got != want {
 			t.Fatalf("%s is %q, want %q; the list is %v", s.Command.Id, got, want, o)
 		}
+		over := want != "waiting" && want != "sent"
+		if whole := named(s.Command.Id); o.nameless && over == s.Command.EqualVT(whole) && !bare(whole).EqualVT(whole) {
+			t.Fatalf("%s, which is %s, is %v after its buyer was forgotten", s.Command.Id, want, s.Command)
+		}
 		if i > 0 && !before(b.Commands[i-1].Command, s.Command) {
 			t.Fatalf("%s stands after a later one", s.Command.Id)
 		}
@@ -124,6 +129,8 @@ func (k clerks) take(in *event.CommandInput) {
 		} else {
 			k.price.outcome(o.CommandId, o.Outcome, o.GaveUp)
 		}
+	case *event.CommandInput_Forget:
+		k.order.nameless = k.order.nameless || len(k.order.known) > 0
 	}
 }
 
@@ -138,9 +145,16 @@ var all = []*event.Command{
 	price(2, "p", 100), price(1, "q", 200), price(4, "r", 300), price(4, "s", 400),
 }
 
+// named is a command as it was asked for.
+func named(id string) *event.Command {
+	return all[slices.IndexFunc(all, func(c *event.Command) bool { return c.Id == id })]
+}
+
 func drawInput(t *rapid.T) *event.CommandInput {
 	c := rapid.SampledFrom(all).Draw(t, "command")
-	switch rapid.IntRange(0, 8).Draw(t, "what") {
+	switch rapid.IntRange(0, 9).Draw(t, "what") {
+	case 9:
+		return forgetBuyer(int64(1 + rapid.IntRange(0, 3).Draw(t, "decided")))
 	case 0, 1:
 		return became(c, accepted, "")
 	case 2:

@@ -54,6 +54,12 @@ func (r *Room) Prepare(rec *stream.Record) (stream.Input, error) {
 			return stream.Input{}, fmt.Errorf("outcome without account, command, or one of order and listing: %w", connectors.ErrMalformed)
 		}
 		id = schemas.CommandKey(o.Account, o.OrderId, o.ListingId)
+	case *event.CommandInput_Forget:
+		f := v.Forget
+		if f.GetAccount() == "" || f.OrderId == "" || f.AtMs <= 0 {
+			return stream.Input{}, fmt.Errorf("a buyer is to be forgotten without account, order or time: %w", connectors.ErrMalformed)
+		}
+		id = schemas.CommandKey(f.Account, f.OrderId, "")
 	default:
 		return stream.Input{}, fmt.Errorf("command input of a kind that this version does not know: upgrade and redrive: %w", connectors.ErrUnsupported)
 	}
@@ -98,6 +104,12 @@ func (r *Room) Apply(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 		}
 		n = succeed(tx, old, old.Account, old.OrderId, old.ListingId)
 		n.hear(v.Outcome)
+	case *event.CommandInput_Forget:
+		if old == nil {
+			return nil // nobody asked for anything
+		}
+		n = succeed(tx, old, old.Account, old.OrderId, "")
+		n.loseName(v.Forget)
 	}
 	if !n.changed {
 		return nil

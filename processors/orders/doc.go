@@ -3,8 +3,8 @@
 //
 // In (orders.in, key account/order): whole snapshots of orders, refunds, and the SKUs that
 // listings turned out to mean. Out: the order whenever it changed (table orders.v1), one
-// absolute stock move per order and SKU on stock.in, and the amounts that want a value in
-// the reporting currency on fx.in.
+// absolute stock move per order and SKU on stock.in, the amounts that want a value in the
+// reporting currency on fx.in, and on commands.in that an order's buyer is to be forgotten.
 //
 // It keeps one entry per order: the join of all that was said about it. A join is
 // commutative, associative and idempotent, so every permutation and repetition of the same

@@ -1,6 +1,10 @@
 package orders
 
-import "github.com/helloword/crossdock/schemas/event"
+import (
+	"github.com/helloword/crossdock/internal/stream"
+	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
+)
 
 // What becomes of an order whose buyer is to be forgotten. What was sold, for how much, and
 // from which country stays: that is the seller's own book. What leads to a person goes, for
@@ -53,5 +57,13 @@ func (s said) nameless() said {
 func (j *joining) forget(f *event.Forget) {
 	if j.forgottenMs == 0 || f.AtMs < j.forgottenMs {
 		j.forgottenMs, j.forgotten = f.AtMs, true
+	}
+}
+
+// commandsForget tells the commands room, which has what the seller wrote about the order.
+func commandsForget(f *event.Forget) stream.Output {
+	return stream.Output{
+		Topic: schemas.CommandsIn, Key: []byte(schemas.CommandKey(f.Account, f.OrderId, "")),
+		Value: &event.CommandInput{Input: &event.CommandInput_Forget{Forget: f}},
 	}
 }

@@ -168,6 +168,9 @@ func checkResolution(r *event.Resolution) error {
 // Apply joins the input to the order.
 func (r *Room) Apply(tx *stream.Tx, rec *stream.Record, in stream.Input) error {
 	p := in.Value.(*prepared)
+	if p.forget != nil {
+		tx.Emit(commandsForget(p.forget))
+	}
 	if p.taken {
 		// An order of another state, that was given up.
 		if err := p.read(rec.Value); err != nil {
@@ -202,6 +205,9 @@ func (r *Room) Apply(tx *stream.Tx, rec *stream.Record, in stream.Input) error {
 // Repeat emits what the order says now.
 func (r *Room) Repeat(tx *stream.Tx, _ *stream.Record, in stream.Input) error {
 	p := in.Value.(*prepared)
+	if p.forget != nil {
+		tx.Emit(commandsForget(p.forget))
+	}
 	order, _ := tx.Get(p.keys[0]).(*event.Order)
 	if order == nil {
 		return nil

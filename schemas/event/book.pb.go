@@ -96,6 +96,7 @@ type CommandInput struct {
 	//
 	//	*CommandInput_Command
 	//	*CommandInput_Outcome
+	//	*CommandInput_Forget
 	Input         isCommandInput_Input `protobuf_oneof:"input"`
 	EventId       []byte               `protobuf:"bytes,15,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -157,6 +158,15 @@ func (x *CommandInput) GetOutcome() *CommandOutcome {
 	return nil
 }
 
+func (x *CommandInput) GetForget() *Forget {
+	if x != nil {
+		if x, ok := x.Input.(*CommandInput_Forget); ok {
+			return x.Forget
+		}
+	}
+	return nil
+}
+
 func (x *CommandInput) GetEventId() []byte {
 	if x != nil {
 		return x.EventId
@@ -176,9 +186,16 @@ type CommandInput_Outcome struct {
 	Outcome *CommandOutcome `protobuf:"bytes,2,opt,name=outcome,proto3,oneof"`
 }
 
+type CommandInput_Forget struct {
+	// The order's buyer is to be forgotten.
+	Forget *Forget `protobuf:"bytes,3,opt,name=forget,proto3,oneof"`
+}
+
 func (*CommandInput_Command) isCommandInput_Input() {}
 
 func (*CommandInput_Outcome) isCommandInput_Input() {}
+
+func (*CommandInput_Forget) isCommandInput_Input() {}
 
 // CommandStatus is one command with what became of it.
 type CommandStatus struct {
@@ -297,7 +314,10 @@ type CommandBook struct {
 	TargetVersion *Version `protobuf:"bytes,6,opt,name=target_version,json=targetVersion,proto3" json:"target_version,omitempty"`
 	ChangedMs     int64    `protobuf:"varint,7,opt,name=changed_ms,json=changedMs,proto3" json:"changed_ms,omitempty"`
 	// Prices requested up to here may have been forgotten.
-	ForgottenMs   int64 `protobuf:"varint,8,opt,name=forgotten_ms,json=forgottenMs,proto3" json:"forgotten_ms,omitempty"`
+	ForgottenMs int64 `protobuf:"varint,8,opt,name=forgotten_ms,json=forgottenMs,proto3" json:"forgotten_ms,omitempty"`
+	// When it was decided that the order's buyer is to be forgotten; 0 = it was not. Commands that
+	// are over say no more than what was done, for how much.
+	NamelessMs    int64 `protobuf:"varint,9,opt,name=nameless_ms,json=namelessMs,proto3" json:"nameless_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -384,6 +404,13 @@ func (x *CommandBook) GetChangedMs() int64 {
 func (x *CommandBook) GetForgottenMs() int64 {
 	if x != nil {
 		return x.ForgottenMs
+	}
+	return 0
+}
+
+func (x *CommandBook) GetNamelessMs() int64 {
+	if x != nil {
+		return x.NamelessMs
 	}
 	return 0
 }
@@ -639,10 +666,11 @@ var File_crossdock_v1_book_proto protoreflect.FileDescriptor
 
 const file_crossdock_v1_book_proto_rawDesc = "" +
 	"\n" +
-	"\x17crossdock/v1/book.proto\x12\fcrossdock.v1\x1a\x1acrossdock/v1/command.proto\x1a\x19crossdock/v1/common.proto\x1a\x18crossdock/v1/stock.proto\"\x9f\x01\n" +
+	"\x17crossdock/v1/book.proto\x12\fcrossdock.v1\x1a\x1acrossdock/v1/command.proto\x1a\x19crossdock/v1/common.proto\x1a\x18crossdock/v1/order.proto\x1a\x18crossdock/v1/stock.proto\"\xcf\x01\n" +
 	"\fCommandInput\x121\n" +
 	"\acommand\x18\x01 \x01(\v2\x15.crossdock.v1.CommandH\x00R\acommand\x128\n" +
-	"\aoutcome\x18\x02 \x01(\v2\x1c.crossdock.v1.CommandOutcomeH\x00R\aoutcome\x12\x19\n" +
+	"\aoutcome\x18\x02 \x01(\v2\x1c.crossdock.v1.CommandOutcomeH\x00R\aoutcome\x12.\n" +
+	"\x06forget\x18\x03 \x01(\v2\x14.crossdock.v1.ForgetH\x00R\x06forget\x12\x19\n" +
 	"\bevent_id\x18\x0f \x01(\fR\aeventIdB\a\n" +
 	"\x05input\"\xb9\x02\n" +
 	"\rCommandStatus\x12/\n" +
@@ -654,7 +682,7 @@ const file_crossdock_v1_book_proto_rawDesc = "" +
 	"\aoutcome\x18\x05 \x01(\x0e2\x15.crossdock.v1.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x06 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\a \x01(\tR\amessage\x12\x1a\n" +
-	"\battempts\x18\b \x01(\x03R\battempts\"\xcb\x02\n" +
+	"\battempts\x18\b \x01(\x03R\battempts\"\xec\x02\n" +
 	"\vCommandBook\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x1d\n" +
@@ -665,7 +693,9 @@ const file_crossdock_v1_book_proto_rawDesc = "" +
 	"\x0etarget_version\x18\x06 \x01(\v2\x15.crossdock.v1.VersionR\rtargetVersion\x12\x1d\n" +
 	"\n" +
 	"changed_ms\x18\a \x01(\x03R\tchangedMs\x12!\n" +
-	"\fforgotten_ms\x18\b \x01(\x03R\vforgottenMs\"\xe4\x01\n" +
+	"\fforgotten_ms\x18\b \x01(\x03R\vforgottenMs\x12\x1f\n" +
+	"\vnameless_ms\x18\t \x01(\x03R\n" +
+	"namelessMs\"\xe4\x01\n" +
 	"\rCommandTarget\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x1d\n" +
@@ -727,28 +757,30 @@ var file_crossdock_v1_book_proto_goTypes = []any{
 	(*CommandTarget)(nil),  // 4: crossdock.v1.CommandTarget
 	(*CommandOutcome)(nil), // 5: crossdock.v1.CommandOutcome
 	(*Command)(nil),        // 6: crossdock.v1.Command
-	(*Version)(nil),        // 7: crossdock.v1.Version
-	(Outcome)(0),           // 8: crossdock.v1.Outcome
+	(*Forget)(nil),         // 7: crossdock.v1.Forget
+	(*Version)(nil),        // 8: crossdock.v1.Version
+	(Outcome)(0),           // 9: crossdock.v1.Outcome
 }
 var file_crossdock_v1_book_proto_depIdxs = []int32{
 	6,  // 0: crossdock.v1.CommandInput.command:type_name -> crossdock.v1.Command
 	5,  // 1: crossdock.v1.CommandInput.outcome:type_name -> crossdock.v1.CommandOutcome
-	6,  // 2: crossdock.v1.CommandStatus.command:type_name -> crossdock.v1.Command
-	0,  // 3: crossdock.v1.CommandStatus.state:type_name -> crossdock.v1.CommandState
-	7,  // 4: crossdock.v1.CommandStatus.since:type_name -> crossdock.v1.Version
-	8,  // 5: crossdock.v1.CommandStatus.outcome:type_name -> crossdock.v1.Outcome
-	7,  // 6: crossdock.v1.CommandBook.version:type_name -> crossdock.v1.Version
-	2,  // 7: crossdock.v1.CommandBook.commands:type_name -> crossdock.v1.CommandStatus
-	7,  // 8: crossdock.v1.CommandBook.target_version:type_name -> crossdock.v1.Version
-	6,  // 9: crossdock.v1.CommandTarget.command:type_name -> crossdock.v1.Command
-	7,  // 10: crossdock.v1.CommandTarget.version:type_name -> crossdock.v1.Version
-	7,  // 11: crossdock.v1.CommandOutcome.target_version:type_name -> crossdock.v1.Version
-	8,  // 12: crossdock.v1.CommandOutcome.outcome:type_name -> crossdock.v1.Outcome
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 2: crossdock.v1.CommandInput.forget:type_name -> crossdock.v1.Forget
+	6,  // 3: crossdock.v1.CommandStatus.command:type_name -> crossdock.v1.Command
+	0,  // 4: crossdock.v1.CommandStatus.state:type_name -> crossdock.v1.CommandState
+	8,  // 5: crossdock.v1.CommandStatus.since:type_name -> crossdock.v1.Version
+	9,  // 6: crossdock.v1.CommandStatus.outcome:type_name -> crossdock.v1.Outcome
+	8,  // 7: crossdock.v1.CommandBook.version:type_name -> crossdock.v1.Version
+	2,  // 8: crossdock.v1.CommandBook.commands:type_name -> crossdock.v1.CommandStatus
+	8,  // 9: crossdock.v1.CommandBook.target_version:type_name -> crossdock.v1.Version
+	6,  // 10: crossdock.v1.CommandTarget.command:type_name -> crossdock.v1.Command
+	8,  // 11: crossdock.v1.CommandTarget.version:type_name -> crossdock.v1.Version
+	8,  // 12: crossdock.v1.CommandOutcome.target_version:type_name -> crossdock.v1.Version
+	9,  // 13: crossdock.v1.CommandOutcome.outcome:type_name -> crossdock.v1.Outcome
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_crossdock_v1_book_proto_init() }
@@ -758,10 +790,12 @@ func file_crossdock_v1_book_proto_init() {
 	}
 	file_crossdock_v1_command_proto_init()
 	file_crossdock_v1_common_proto_init()
+	file_crossdock_v1_order_proto_init()
 	file_crossdock_v1_stock_proto_init()
 	file_crossdock_v1_book_proto_msgTypes[0].OneofWrappers = []any{
 		(*CommandInput_Command)(nil),
 		(*CommandInput_Outcome)(nil),
+		(*CommandInput_Forget)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

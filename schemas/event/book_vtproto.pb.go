@@ -61,6 +61,15 @@ func (m *CommandInput_Outcome) CloneVT() isCommandInput_Input {
 	return r
 }
 
+func (m *CommandInput_Forget) CloneVT() isCommandInput_Input {
+	if m == nil {
+		return (*CommandInput_Forget)(nil)
+	}
+	r := new(CommandInput_Forget)
+	r.Forget = m.Forget.CloneVT()
+	return r
+}
+
 func (m *CommandStatus) CloneVT() *CommandStatus {
 	if m == nil {
 		return (*CommandStatus)(nil)
@@ -97,6 +106,7 @@ func (m *CommandBook) CloneVT() *CommandBook {
 	r.TargetVersion = m.TargetVersion.CloneVT()
 	r.ChangedMs = m.ChangedMs
 	r.ForgottenMs = m.ForgottenMs
+	r.NamelessMs = m.NamelessMs
 	if rhs := m.Commands; rhs != nil {
 		tmpContainer := make([]*CommandStatus, len(rhs))
 		for k, v := range rhs {
@@ -249,6 +259,31 @@ func (this *CommandInput_Outcome) EqualVT(thatIface isCommandInput_Input) bool {
 	return true
 }
 
+func (this *CommandInput_Forget) EqualVT(thatIface isCommandInput_Input) bool {
+	that, ok := thatIface.(*CommandInput_Forget)
+	if !ok {
+		return false
+	}
+	if this == that {
+		return true
+	}
+	if this == nil && that != nil || this != nil && that == nil {
+		return false
+	}
+	if p, q := this.Forget, that.Forget; p != q {
+		if p == nil {
+			p = &Forget{}
+		}
+		if q == nil {
+			q = &Forget{}
+		}
+		if !p.EqualVT(q) {
+			return false
+		}
+	}
+	return true
+}
+
 func (this *CommandStatus) EqualVT(that *CommandStatus) bool {
 	if this == that {
 		return true
@@ -331,6 +366,9 @@ func (this *CommandBook) EqualVT(that *CommandBook) bool {
 		return false
 	}
 	if this.ForgottenMs != that.ForgottenMs {
+		return false
+	}
+	if this.NamelessMs != that.NamelessMs {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -475,6 +513,13 @@ func (m *CommandInput) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0x7a
 	}
+	if msg, ok := m.Input.(*CommandInput_Forget); ok {
+		size, err := msg.MarshalToSizedBufferVTStrict(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+	}
 	if msg, ok := m.Input.(*CommandInput_Outcome); ok {
 		size, err := msg.MarshalToSizedBufferVTStrict(dAtA[:i])
 		if err != nil {
@@ -535,6 +580,29 @@ func (m *CommandInput_Outcome) MarshalToSizedBufferVTStrict(dAtA []byte) (int, e
 		i = protohelpers.EncodeVarint(dAtA, i, 0)
 		i--
 		dAtA[i] = 0x12
+	}
+	return len(dAtA) - i, nil
+}
+func (m *CommandInput_Forget) MarshalToVTStrict(dAtA []byte) (int, error) {
+	size := m.SizeVT()
+	return m.MarshalToSizedBufferVTStrict(dAtA[:size])
+}
+
+func (m *CommandInput_Forget) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Forget != nil {
+		size, err := m.Forget.MarshalToSizedBufferVTStrict(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x1a
+	} else {
+		i = protohelpers.EncodeVarint(dAtA, i, 0)
+		i--
+		dAtA[i] = 0x1a
 	}
 	return len(dAtA) - i, nil
 }
@@ -654,6 +722,11 @@ func (m *CommandBook) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.NamelessMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.NamelessMs))
+		i--
+		dAtA[i] = 0x48
 	}
 	if m.ForgottenMs != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ForgottenMs))
@@ -981,6 +1054,20 @@ func (m *CommandInput_Outcome) SizeVT() (n int) {
 	}
 	return n
 }
+func (m *CommandInput_Forget) SizeVT() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Forget != nil {
+		l = m.Forget.SizeVT()
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	} else {
+		n += 3
+	}
+	return n
+}
 func (m *CommandStatus) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -1056,6 +1143,9 @@ func (m *CommandBook) SizeVT() (n int) {
 	}
 	if m.ForgottenMs != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.ForgottenMs))
+	}
+	if m.NamelessMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.NamelessMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -1268,6 +1358,47 @@ func (m *CommandInput) UnmarshalVT(dAtA []byte) error {
 					return err
 				}
 				m.Input = &CommandInput_Outcome{Outcome: v}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Forget", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if oneof, ok := m.Input.(*CommandInput_Forget); ok {
+				if err := oneof.Forget.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+					return err
+				}
+			} else {
+				v := &Forget{}
+				if err := v.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+					return err
+				}
+				m.Input = &CommandInput_Forget{Forget: v}
 			}
 			iNdEx = postIndex
 		case 15:
@@ -1854,6 +1985,25 @@ func (m *CommandBook) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.ForgottenMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NamelessMs", wireType)
+			}
+			m.NamelessMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NamelessMs |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

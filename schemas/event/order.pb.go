@@ -1459,7 +1459,8 @@ func (x *LineResolved) GetResolution() *Resolution {
 	return nil
 }
 
-// Forget tells the orders room that an order's buyer is to be forgotten, for good.
+// Forget tells the orders room, and that tells the commands room, that an order's buyer is to be
+// forgotten, for good.
 type Forget struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
