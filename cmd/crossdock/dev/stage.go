@@ -38,6 +38,8 @@ import (
 type Options struct {
 	// Dir keeps the engines' data; it survives a restart.
 	Dir string
+	// Passing: nobody reads Dir afterwards, so that Redis need not write its state down.
+	Passing bool
 	// Orders is an Online Retail file to play; empty: made-up trade until stopped.
 	Orders string
 	// Rates is the rate history to serve; empty: a *eurofxref-hist*.zip beside Orders, or a
@@ -147,13 +149,16 @@ func (s *stage) engines(ctx context.Context) error {
 		s.addrs.kafka = b.Addr()
 	}
 	if o.Redis == "" {
-		every := 10 * time.Second
-		if o.Orders != "" {
+		cfg := embedded.RedisConfig{Dir: filepath.Join(o.Dir, "redis"), SnapshotEvery: 10 * time.Second, Log: o.Log}
+		switch {
+		case o.Passing:
+			cfg.Dir = ""
+		case o.Orders != "":
 			// A year begins anew after a crash: its state is written when it is over. Clients wait
 			// while it is copied.
-			every = time.Hour
+			cfg.SnapshotEvery = time.Hour
 		}
-		r, err := embedded.NewRedis(embedded.RedisConfig{Dir: filepath.Join(o.Dir, "redis"), SnapshotEvery: every, Log: o.Log})
+		r, err := embedded.NewRedis(cfg)
 		if err != nil {
 			return fmt.Errorf("embedded redis: %w", err)
 		}
