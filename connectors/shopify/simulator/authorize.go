@@ -46,11 +46,19 @@ func (s *Simulator) callback(state string, scopes []string) string {
 		}
 	}
 	s.codes[code] = g
-	return SignQuery(s.cfg.ClientSecret, url.Values{
-		"code": {code}, "shop": {s.cfg.Shop}, "state": {state}, "timestamp": {strconv.FormatInt(s.cfg.Now().Unix(), 10)},
-		"host": {base64.RawStdEncoding.EncodeToString([]byte("admin.shopify.com/store/" + strings.TrimSuffix(s.cfg.Shop, ".myshopify.com")))},
-	})
+	return s.query(url.Values{"code": {code}, "state": {state}})
 }
+
+// query is one with which the admin sends a browser on, signed.
+func (s *Simulator) query(q url.Values) string {
+	q.Set("shop", s.cfg.Shop)
+	q.Set("timestamp", strconv.FormatInt(s.cfg.Now().Unix(), 10))
+	q.Set("host", base64.RawStdEncoding.EncodeToString([]byte("admin.shopify.com/store/"+s.store())))
+	return SignQuery(s.cfg.ClientSecret, q)
+}
+
+// store is the shop's name in the admin's addresses.
+func (s *Simulator) store() string { return strings.TrimSuffix(s.cfg.Shop, ".myshopify.com") }
 
 // SignQuery is a callback's query with its signature: hex of HMAC-SHA256 over the members
 // sorted by name.

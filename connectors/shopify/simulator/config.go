@@ -24,7 +24,7 @@ type Config struct {
 	// offline tokens. OmitExpiry leaves expires_in out of the answers.
 	TokenLife  time.Duration
 	OmitExpiry bool
-	// NoExpiry: a code is exchanged for a token that never ends, whatever is asked for, as an
+	// NoExpiry: a code or session token is exchanged for a token that never ends, whatever is asked for, as an
 	// app of before December 2025 gets.
 	NoExpiry bool
 	// Scopes granted; nil = all that there are.
@@ -160,7 +160,8 @@ type Stats struct {
 	// Prices, Fulfilments, Cancellations and Refunds count what the API changed: variants,
 	// parcels, orders and refunds. RefundsRepeated were answered from their idempotency key.
 	Prices, Fulfilments, Cancellations, Refunds, RefundsRepeated int64
-	// Calls to GraphQL, Throttled among them; Refreshes of tokens, and Exchanges of codes.
+	// Calls to GraphQL, Throttled among them; Refreshes of tokens, and Exchanges of codes
+	// and session tokens.
 	Calls, Throttled, Refreshes, Exchanges int64
 	// Points of the cost bucket that calls took.
 	Points float64

@@ -1,6 +1,7 @@
 // Package simulator is one Shopify shop that can be run on this machine: an http.Handler
 // with state, that speaks the part of Admin GraphQL 2026-10 that the connector sends, hands
-// out OAuth tokens (its owner agrees to whatever is asked), and delivers webhooks.
+// out OAuth tokens (its owner agrees to whatever is asked), opens the app as the admin does, and
+// delivers webhooks.
 //
 // Comes in: HTTP calls, and by the Go methods what happens in a shop (orders, edits,
 // refunds, shipments, stock). Goes out: answers, and signed webhooks to whoever subscribed.
@@ -9,11 +10,12 @@
 //
 // What it enforces as Shopify does: first ≤ 250; input arrays ≤ 250; the cost bucket and the
 // limit of a single query, with THROTTLED and MAX_COST_EXCEEDED inside a 200; scopes; the
-// death of a token when it is refreshed, and of a code when it is exchanged; @idempotent on
-// stock writes and refunds, changeFromQuantity, all or nothing per call; no more units shipped
-// or money given back than there is, fulfilments of one location at a time, cancellations as
-// jobs that an order with shipments fails; five seconds for a webhook's answer, and eight retries with the
-// payload of the first attempt over four hours, after which the subscription is gone.
+// death of a token when it is refreshed, and of a code when it is exchanged; the minute of a
+// session token; @idempotent on stock writes and refunds, changeFromQuantity, all or nothing per
+// call; no more units shipped or money given back than there is, fulfilments of one location at a
+// time, cancellations as jobs that an order with shipments fails; five seconds for a webhook's
+// answer, and eight retries with the payload of the first attempt over four hours, after which
+// the subscription is gone.
 //
 // Cost of a query, before it runs: a scalar 0, an object 1, a connection 2 + first × one
 // node, a list without first as one element, a mutation 10; objects that are only values

@@ -30,6 +30,8 @@ func (s *Simulator) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		s.serveToken(rw, r)
 	case r.URL.Path == "/admin/oauth/authorize":
 		s.serveAuthorize(rw, r)
+	case strings.HasPrefix(r.URL.Path, appPath):
+		s.serveApp(rw, r)
 	case strings.HasPrefix(r.URL.Path, "/admin/api/") && strings.HasSuffix(r.URL.Path, "/graphql.json"):
 		s.serveGraphQL(rw, r)
 	default:
@@ -73,6 +75,11 @@ func (s *Simulator) serveToken(rw http.ResponseWriter, r *http.Request) {
 	answer := map[string]any{"scope": strings.Join(s.scopes(), ",")}
 	life, rotates, ends := time.Hour, true, true
 	counted := &s.stats.Refreshes
+	exchanged := func() {
+		rotates = r.PostForm.Get("expiring") == "1" && !s.cfg.NoExpiry
+		ends = rotates
+		counted = &s.stats.Exchanges
+	}
 	switch grant := r.PostForm.Get("grant_type"); grant {
 	case "client_credentials":
 		life, rotates = 24*time.Hour, false
@@ -90,9 +97,18 @@ func (s *Simulator) serveToken(rw http.ResponseWriter, r *http.Request) {
 		}
 		delete(s.codes, code)
 		answer["scope"] = strings.Join(agreed.scopes, ",")
-		rotates = r.PostForm.Get("expiring") == "1" && !s.cfg.NoExpiry
-		ends = rotates
-		counted = &s.stats.Exchanges
+		exchanged()
+	case "urn:ietf:params:oauth:grant-type:token-exchange": // a session token, until it ends
+		if r.PostForm.Get("subject_token_type") != "urn:ietf:params:oauth:token-type:id_token" ||
+			r.PostForm.Get("requested_token_type") != "urn:shopify:params:oauth:token-type:offline-access-token" {
+			refuse(http.StatusBadRequest, "invalid_request")
+			return
+		}
+		if !s.knows(r.PostForm.Get("subject_token")) {
+			refuse(http.StatusBadRequest, "invalid_subject_token")
+			return
+		}
+		exchanged()
 	default:
 		refuse(http.StatusBadRequest, "unsupported_grant_type")
 		return
