@@ -25,6 +25,19 @@ type Authorizer interface {
 	Exchange(ctx context.Context, r AuthorizeRequest, a *AuthorizeAnswer) error
 }
 
+// Embedder recognises that the platform's admin opens the app's own address for an owner who was
+// not sent there by us: no state comes back, and what the platform has signed is the proof. What
+// it recognises, Authorizer.Exchange takes for an answer as well.
+type Embedder interface {
+	// Opened is nil when that is what came: signed by the platform, of this account, and fresh.
+	// Nobody is asked, so that it may be called for whatever comes. ErrUnauthentic: it is
+	// something else.
+	Opened(a *AuthorizeAnswer) error
+	// Frames are the origins whose pages may show the answer in a frame, e.g.
+	// https://admin.example.com. It is inert.
+	Frames() []string
+}
+
 // AuthorizeWay is how the answer comes back.
 type AuthorizeWay string
 

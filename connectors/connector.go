@@ -59,6 +59,8 @@ type Connector struct {
 	Check Checker
 	// Authorize lets the account's owner give us access.
 	Authorize Authorizer
+	// Embed recognises the platform's admin opening the app, which Authorize takes for an answer.
+	Embed Embedder
 	// Receive authenticates and names webhook calls.
 	Receive Receiver
 	// Challenge answers a platform's proof-of-ownership request (GET on the webhook address).

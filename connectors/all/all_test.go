@@ -15,7 +15,7 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Info{
-		{"shopify", connectors.Channel, []string{"check", "authorize", "receive", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"}},
+		{"shopify", connectors.Channel, []string{"check", "authorize", "embed", "receive", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"}},
 		{"woocommerce", connectors.Channel, []string{"check", "authorize", "receive", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"}},
 		{"magento", connectors.Channel, []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "stock", "price", "fulfilment", "cancel", "refund"}},
 		{"amazon", connectors.Channel, []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment"}},

@@ -197,6 +197,11 @@ func (a *auth) ask(ctx context.Context, form url.Values) (*bearer.Answer, error)
 	switch code := answer.Status; {
 	case answer.Given():
 		return answer, nil
+	case code >= 300 && code < 400:
+		return nil, elsewhere(answer.Header)
+	case answer.Error == "invalid_subject_token":
+		return nil, fmt.Errorf("%w: Shopify does not take the session token for %s: it lasts a minute: open the app in the admin again",
+			connectors.ErrNeedsAuthorisation, a.cfg.Shop)
 	case code == http.StatusBadRequest || code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return nil, fmt.Errorf("%w: Shopify refuses a token for %s (%d %s): check client_id and client_secret, or install the app again",
 			connectors.ErrNeedsAuthorisation, a.cfg.Shop, code, jsonread.Clip(answer.Error))

@@ -25,7 +25,8 @@ import (
 // page and opens no browser: whoever does that sends the owner to AuthorizeURL, receives the
 // browser at the redirect address, and hands the query that it came with to Exchange, byte for
 // byte (`crossdock connect`, by way of authorizer). From then on the tokens stand in the token
-// store, where the connection finds them.
+// store, where the connection finds them. An owner who opens the app inside of the admin brings
+// a session token instead of a code (session.go).
 // https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant
 //
 // Safe for concurrent use.
@@ -34,7 +35,8 @@ type authorisation struct {
 	auth *auth
 
 	mu sync.Mutex
-	// spent is a code that was exchanged for tokens which the store has not taken yet.
+	// spent is a code, or a session token, that was exchanged for tokens which the store has not
+	// taken yet.
 	spent  string
 	gained *bearer.Token
 	scopes []string
@@ -121,6 +123,12 @@ func (a *authorisation) Exchange(ctx context.Context, rawQuery, state string) (g
 	if err != nil {
 		return nil, err
 	}
+	return a.gain(ctx, code, url.Values{"code": {code}})
+}
+
+// gain exchanges a proof of the owner's agreement, which form carries, for tokens, and saves them
+// before anybody uses them. When only saving failed, they are kept, and the same proof saves them.
+func (a *authorisation) gain(ctx context.Context, proof string, form url.Values) (granted []string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	// Nobody may refresh the tokens of before in the meantime, and save them over these.
@@ -129,8 +137,8 @@ func (a *authorisation) Exchange(ctx context.Context, rawQuery, state string) (g
 		return nil, fmt.Errorf("locking the token of %s: %w", a.auth.deps.Account, err)
 	}
 	defer unlock()
-	if a.spent != code {
-		if err := a.redeem(ctx, code); err != nil {
+	if a.spent != proof {
+		if err := a.redeem(ctx, proof, form); err != nil {
 			return nil, err
 		}
 	}
@@ -142,16 +150,19 @@ func (a *authorisation) Exchange(ctx context.Context, rawQuery, state string) (g
 	return granted, nil
 }
 
-// redeem exchanges a code, which is good once.
-func (a *authorisation) redeem(ctx context.Context, code string) error {
+// redeem exchanges a proof for an offline token that expires.
+func (a *authorisation) redeem(ctx context.Context, proof string, form url.Values) error {
 	secret, err := a.cfg.ClientSecret.Resolve()
 	if err != nil {
 		return fmt.Errorf("reading client_secret: %w", err)
 	}
 	asked := a.auth.deps.Now()
-	answer, err := a.auth.ask(ctx, url.Values{"client_id": {a.cfg.ClientID}, "client_secret": {secret}, "code": {code}, "expiring": {"1"}})
+	form.Set("client_id", a.cfg.ClientID)
+	form.Set("client_secret", secret)
+	form.Set("expiring", "1")
+	answer, err := a.auth.ask(ctx, form)
 	if err != nil {
-		return fmt.Errorf("exchanging the code: %w", err)
+		return fmt.Errorf("exchanging the owner's agreement: %w", err)
 	}
 	if answer.Refresh == "" {
 		return fmt.Errorf("%w: Shopify gave %s a token without a refresh token, though one that expires was asked for: nothing was saved; check in the dev dashboard that the app may have expiring offline tokens",
@@ -168,7 +179,7 @@ func (a *authorisation) redeem(ctx context.Context, code string) error {
 	if text, err := a.auth.configured(); err == nil {
 		fresh.Begun = fingerprint(text)
 	}
-	a.spent, a.gained, a.scopes = code, fresh, nil
+	a.spent, a.gained, a.scopes = proof, fresh, nil
 	if answer.Scope != "" {
 		a.scopes = strings.Split(answer.Scope, ",")
 	}
@@ -182,49 +193,53 @@ const callbackWindow = 90 * time.Second
 // maxQuery bounds a callback's query.
 const maxQuery = 8 << 10
 
-// Verify checks a callback's query and returns its code: signed with the client secret (or the
-// one before it), of this shop, with this state, and fresh. The signature is over the query as
-// it stands, its members sorted by name, and comparisons take the same time whatever differs.
+// Verify checks a callback's query and returns its code: signed, of this shop and fresh (see
+// signed), and with this state.
 func (a *authorisation) Verify(rawQuery, state string) (code string, err error) {
-	members, signed, given, err := takeApart(rawQuery)
+	members, err := a.signed(rawQuery)
 	if err != nil {
 		return "", err
 	}
-	matched := 0
-	for _, s := range []connectors.Secret{a.cfg.ClientSecret, a.cfg.PreviousClientSecret} {
-		if s == "" {
-			continue
-		}
-		secret, err := s.Resolve()
-		if err != nil {
-			if s == a.cfg.PreviousClientSecret {
-				continue // it may be gone after the rotation
-			}
-			return "", fmt.Errorf("checking a callback's signature: %w", err)
-		}
-		// The text is compared, not what it decodes to: hex has two spellings.
-		matched |= subtle.ConstantTimeCompare([]byte(signQuery(secret, signed)), []byte(given))
-	}
-	if matched == 0 {
-		return "", fmt.Errorf("%w: the callback's signature does not match client_secret", connectors.ErrUnauthentic)
-	}
 	if checkState(state) != nil || subtle.ConstantTimeCompare([]byte(members["state"]), []byte(state)) != 1 {
 		return "", fmt.Errorf("%w: the callback belongs to another authorisation: begin anew", connectors.ErrUnauthentic)
-	}
-	if members["shop"] != a.cfg.Shop {
-		return "", fmt.Errorf("%w: the callback is of another shop: log in to %s", connectors.ErrUnauthentic, a.cfg.Shop)
-	}
-	seconds, err := strconv.ParseInt(members["timestamp"], 10, 64)
-	if err != nil {
-		return "", fmt.Errorf("%w: the callback tells no time", connectors.ErrUnauthentic)
-	}
-	if age := a.auth.deps.Now().Sub(time.Unix(seconds, 0)); age > callbackWindow || age < -callbackWindow {
-		return "", fmt.Errorf("%w: the callback is %s old: begin anew, and check this machine's clock", connectors.ErrUnauthentic, age.Round(time.Second))
 	}
 	if code = members["code"]; code == "" {
 		return "", fmt.Errorf("%w: the callback holds no code: the owner did not agree", connectors.ErrUnauthentic)
 	}
 	return code, nil
+}
+
+// signed is the members of a query with which Shopify sends the browser to us: signed with the
+// client secret (or the one before it), of this shop, and fresh. The signature is over the query
+// as it stands, its members sorted by name, and comparisons take the same time whatever differs.
+func (a *authorisation) signed(rawQuery string) (members map[string]string, err error) {
+	members, signed, given, err := takeApart(rawQuery)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := a.cfg.signing()
+	if err != nil {
+		return nil, fmt.Errorf("checking a callback's signature: %w", err)
+	}
+	matched := 0
+	for _, secret := range secrets {
+		// The text is compared, not what it decodes to: hex has two spellings.
+		matched |= subtle.ConstantTimeCompare([]byte(signQuery(secret, signed)), []byte(given))
+	}
+	if matched == 0 {
+		return nil, fmt.Errorf("%w: the callback's signature does not match client_secret", connectors.ErrUnauthentic)
+	}
+	if members["shop"] != a.cfg.Shop {
+		return nil, fmt.Errorf("%w: the callback is of another shop: log in to %s", connectors.ErrUnauthentic, a.cfg.Shop)
+	}
+	seconds, err := strconv.ParseInt(members["timestamp"], 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the callback tells no time", connectors.ErrUnauthentic)
+	}
+	if age := a.auth.deps.Now().Sub(time.Unix(seconds, 0)); age > callbackWindow || age < -callbackWindow {
+		return nil, fmt.Errorf("%w: the callback is %s old: begin anew, and check this machine's clock", connectors.ErrUnauthentic, age.Round(time.Second))
+	}
+	return members, nil
 }
 
 // signQuery is the value of hmac: hex of HMAC-SHA256 over the sorted members.

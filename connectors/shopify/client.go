@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,16 +162,22 @@ func (c *client) status(resp *http.Response, spent float64) error {
 	case state.RetryAfter > 0:
 		return calls.Unsent(&connectors.RetryAfterError{After: state.RetryAfter, Err: fmt.Errorf("Shopify answered %d", code)})
 	case code >= 300 && code < 400:
-		host := "nowhere"
-		if u, err := resp.Location(); err == nil {
-			host = u.Host
-		}
-		return calls.Unsent(fmt.Errorf("%w: Shopify redirects to %s, which is not followed: if the shop's domain changed, change shop", connectors.ErrPermanent, jsonread.Clip(host)))
+		return calls.Unsent(elsewhere(resp.Header))
 	case code >= 500:
 		return calls.Passing(fmt.Errorf("Shopify answered %d", code))
 	default:
 		return calls.Unsent(fmt.Errorf("%w: Shopify answered %d: check shop and api_version", connectors.ErrPermanent, code))
 	}
+}
+
+// elsewhere is what a redirect means. The host alone is told: the rest of the address may hold
+// what is nobody's business.
+func elsewhere(header http.Header) error {
+	host := "another page"
+	if u, err := url.Parse(header.Get("Location")); err == nil && u.Host != "" {
+		host = u.Host
+	}
+	return fmt.Errorf("%w: Shopify redirects to %s, which is not followed: if the shop's domain changed, change shop", connectors.ErrPermanent, jsonread.Clip(host))
 }
 
 // graphError is one entry of "errors".

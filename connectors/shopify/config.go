@@ -26,7 +26,7 @@ type Config struct {
 	Shop                 string            `yaml:"shop" doc:"The shop's permanent domain, e.g. acme.myshopify.com."`
 	TestBaseURL          string            `yaml:"test_base_url,omitempty" doc:"Address of a simulator on this machine (http://127.0.0.1:…), instead of the shop. Only in the test environment."`
 	APIVersion           string            `yaml:"api_version" doc:"Admin API version. The connector was written for 2026-10."`
-	Auth                 string            `yaml:"auth" doc:"client_credentials (an app of your own organisation), authorization_code (the shop's owner agrees in the browser, by crossdock connect), offline_token (rotating tokens of an installed app, beginning with refresh_token) or access_token (a legacy custom app)."`
+	Auth                 string            `yaml:"auth" doc:"client_credentials (an app of your own organisation), authorization_code (the shop's owner agrees in the browser, or opens the app in the admin, by crossdock connect), offline_token (rotating tokens of an installed app, beginning with refresh_token) or access_token (a legacy custom app)."`
 	ClientID             string            `yaml:"client_id,omitempty" doc:"The app's client id; for all but access_token."`
 	ClientSecret         connectors.Secret `yaml:"client_secret" doc:"The app's client secret. It also signs webhooks."`
 	PreviousClientSecret connectors.Secret `yaml:"previous_client_secret,omitempty" doc:"The secret before a rotation: webhooks signed with it are still taken. Shopify uses it for up to an hour."`
@@ -46,6 +46,23 @@ type Config struct {
 // therefore has to outlive the process.
 func (c Config) Rotates() bool {
 	return c.Auth == AuthOfflineToken || c.Auth == AuthAuthorizationCode
+}
+
+// signing are the secrets that Shopify may sign with: the client's, and the one before it. They
+// are read at each call, so that a rotation needs no restart.
+func (c Config) signing() ([]string, error) {
+	secret, err := c.ClientSecret.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("reading client_secret: %w", err)
+	}
+	secrets := []string{secret}
+	if c.PreviousClientSecret != "" {
+		// It may be gone after the rotation.
+		if before, err := c.PreviousClientSecret.Resolve(); err == nil {
+			secrets = append(secrets, before)
+		}
+	}
+	return secrets, nil
 }
 
 // DefaultConfig is what a setting is when it is not given.
@@ -157,12 +174,14 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		return nil, fmt.Errorf("shopify connection %q: account, HTTP client, logger, clock, token store and limiter must be handed in", deps.Account)
 	}
 	api := newClient(cfg, deps)
+	owner := &authorizer{&authorisation{cfg: cfg, auth: api.auth}}
 	return &connectors.Connector{
 		Name:      provider,
 		Kind:      connectors.Channel,
 		Check:     &checker{api},
 		Receive:   &receiver{cfg: cfg},
-		Authorize: &authorizer{&authorisation{cfg: cfg, auth: api.auth}},
+		Authorize: owner,
+		Embed:     owner,
 		Poll: map[connectors.Subject]connectors.Poller{
 			connectors.Orders:    &orderPoller{api},
 			connectors.Products:  &productPoller{api},

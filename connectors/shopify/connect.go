@@ -20,6 +20,7 @@ func (z *authorizer) Guide() connectors.AuthorizeGuide {
 		Steps: []string{
 			"In the dev dashboard the callback named below must be on the app's list of redirect addresses.",
 			"Log in to " + z.cfg.Shop + " as its owner, or as staff who may install apps.",
+			"Or, when the app is embedded in the admin: its App URL leads to the callback (https, see --callback-url), and you install and open the app there instead.",
 		},
 	}
 }
@@ -35,9 +36,27 @@ func (z *authorizer) AuthorizeURL(r connectors.AuthorizeRequest) (string, error)
 // State is in the query.
 func (z *authorizer) State(a *connectors.AuthorizeAnswer) string { return a.Query.Get("state") }
 
-// Exchange checks the query as it was received, and keeps the tokens that its code is good for.
-func (z *authorizer) Exchange(ctx context.Context, r connectors.AuthorizeRequest, a *connectors.AuthorizeAnswer) error {
-	granted, err := z.authorisation.Exchange(ctx, a.RawQuery, r.State)
+// Opened recognises the admin's call of the app's address by its session token.
+func (z *authorizer) Opened(a *connectors.AuthorizeAnswer) error {
+	_, err := z.VerifySession(a.RawQuery)
+	return err
+}
+
+// Frames are the shop's admin, by both of its names.
+// https://shopify.dev/docs/apps/build/security/set-up-iframe-protection
+func (z *authorizer) Frames() []string {
+	return []string{"https://" + z.cfg.Shop, "https://admin.shopify.com"}
+}
+
+// Exchange checks the query as it was received, and keeps the tokens that its code, or its
+// session token, is good for.
+func (z *authorizer) Exchange(ctx context.Context, r connectors.AuthorizeRequest, a *connectors.AuthorizeAnswer) (err error) {
+	var granted []string
+	if a.Query.Has(idToken) {
+		granted, err = z.ExchangeSession(ctx, a.RawQuery)
+	} else {
+		granted, err = z.authorisation.Exchange(ctx, a.RawQuery, r.State)
+	}
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func TestSuite(t *testing.T) {
 	})
 	connectortest.Run(t, connectortest.Suite{
 		Connector:  s.conn,
-		Can:        []string{"check", "authorize", "receive", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"},
+		Can:        []string{"check", "authorize", "embed", "receive", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"},
 		Deliveries: recorded(t),
 		Signatures: []string{"X-Shopify-Hmac-Sha256"},
 		Records:    polled(t),

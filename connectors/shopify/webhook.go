@@ -115,18 +115,12 @@ const clockSkew = 5 * time.Minute
 // no restart.
 func (rc *receiver) authenticate(d *connectors.Delivery) error {
 	given := d.Header.Get("X-Shopify-Hmac-Sha256")
+	secrets, err := rc.cfg.signing()
+	if err != nil {
+		return fmt.Errorf("checking a webhook's signature: %w", err)
+	}
 	matched := 0
-	for _, s := range []connectors.Secret{rc.cfg.ClientSecret, rc.cfg.PreviousClientSecret} {
-		if s == "" {
-			continue
-		}
-		secret, err := s.Resolve()
-		if err != nil {
-			if s == rc.cfg.PreviousClientSecret {
-				continue // it may be gone after the rotation
-			}
-			return fmt.Errorf("checking a webhook's signature: %w", err)
-		}
+	for _, secret := range secrets {
 		matched |= subtle.ConstantTimeCompare([]byte(Sign(secret, d.Body)), []byte(given))
 	}
 	if matched == 0 {

@@ -12,6 +12,7 @@ func words() []string {
 4PX
 4px
 6f0d4c1e-6a5c-5a0e-9d2b-3f1a7f0e9b54
+A-Za-z0-9_
 ACCESS_DENIED
 AMOUNT
 AMOUNT_DIFFERS
@@ -214,6 +215,7 @@ data
 data_request
 declined
 delete
+dest
 deutschepost
 dhl
 dhlecommerce
@@ -267,6 +269,7 @@ fulfillments
 gateway
 gid
 gls
+grant-type
 grant_type
 graphql
 handle
@@ -276,9 +279,12 @@ hmac
 http
 https
 id
+id_token
 ids
+ietf
 index
 input
+invalid_subject_token
 inventory
 inventoryItem
 inventoryItemId
@@ -336,11 +342,11 @@ nodes
 note
 notify
 notifyCustomer
-nowhere
 null
 number
 nzpost
 oauth
+offline-access-token
 offline_token
 operationName
 order
@@ -361,6 +367,7 @@ pageInfo
 page_size
 pages
 paid
+params
 parcelforce
 parentId
 parentTransaction
@@ -422,6 +429,7 @@ refunded
 refunds
 remainingQuantity
 requestedQueryCost
+requested_token_type
 requiredAccess
 rest
 restock
@@ -455,6 +463,8 @@ source_identifier
 staff
 state
 status
+subject_token
+subject_token_type
 subscription
 subtotal
 subtotalAmountSet
@@ -476,6 +486,8 @@ throttled
 timestamp
 title
 tnt
+token-exchange
+token-type
 topic
 totalDiscountsSet
 totalPriceSet
@@ -503,6 +515,7 @@ updated_at
 ups
 uri
 url
+urn
 userErrors
 usps
 v
