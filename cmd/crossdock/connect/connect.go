@@ -3,9 +3,10 @@
 // shows what was granted against what is needed. It knows no platform.
 //
 // The answer comes to a listener on this machine, on one path, for one use. Which question it
-// belongs to is proved by a random state, compared in constant time: an answer with another
-// state is turned away and the waiting goes on. It keeps nothing; what was given is saved by
-// the connector. A crash costs another attempt.
+// belongs to is proved by a random state, compared in constant time; where the platform's admin
+// opens the app's address instead, by the platform's signature. Any other answer is turned away
+// and the waiting goes on. It keeps nothing; what was given is saved by the connector. A crash
+// costs another attempt.
 package connect
 
 import (
@@ -71,16 +72,14 @@ func (s *Session) Run(ctx context.Context) error {
 	s.say("Authorising %s.\n", g.Title)
 	s.list("What is asked for", g.Needs)
 	s.list("What you need", g.Steps)
-	var err error
-	if g.Way == connectors.AuthorizeByHand {
-		err = s.byHand(ctx)
-	} else {
-		err = s.byCallback(ctx, z, g)
+	if g.Way != connectors.AuthorizeByHand {
+		return s.byCallback(ctx, z, g)
 	}
-	if err != nil {
+	if err := s.byHand(ctx); err != nil {
 		return err
 	}
-	return s.check(ctx)
+	_, err := s.check(ctx)
+	return err
 }
 
 func (s *Session) say(format string, args ...any) { fmt.Fprintf(s.Out, format, args...) }
@@ -139,7 +138,7 @@ func (s *Session) late(ctx context.Context) error {
 	return fmt.Errorf("broken off, nothing was changed: %w", ctx.Err())
 }
 
-// byCallback sends the owner to the platform and waits for the answer.
+// byCallback sends the owner to the platform, waits for the answer, and checks what it gave.
 func (s *Session) byCallback(ctx context.Context, z connectors.Authorizer, g connectors.AuthorizeGuide) error {
 	if err := loopback(s.Listen); err != nil {
 		return err
@@ -177,21 +176,38 @@ func (s *Session) byCallback(ctx context.Context, z connectors.Authorizer, g con
 	}
 	waiting, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	d := &desk{way: g.Way, state: req.State, read: z.State, answers: make(chan *answer, 1)}
-	if err := s.serve(waiting, l, d, func(a *connectors.AuthorizeAnswer) error {
-		ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	d := newDesk(g.Way, req.State, z.State, s.Connector.Embed)
+	return s.serve(waiting, l, d, func(a *connectors.AuthorizeAnswer, tell func(page)) error {
+		exchanging, cancel := context.WithTimeout(ctx, exchangeTimeout)
 		defer cancel()
-		return z.Exchange(ctx, req, a)
-	}); err != nil {
+		if err := z.Exchange(exchanging, req, a); err != nil {
+			// What went wrong may name the shop: it is for the terminal.
+			tell(page{Code: http.StatusBadGateway, Text: "It did not work. The terminal says why."})
+			return err
+		}
+		s.say("\nGiven, and saved.\n")
+		if g.Way == connectors.AuthorizeByPost {
+			// The platform's server waits for its answer, and is not who has to know what is missing.
+			tell(page{Code: http.StatusOK, Text: "Done."})
+			_, err := s.check(ctx)
+			return err
+		}
+		results, err := s.check(ctx)
+		text := "Done. You can close this page and go back to the terminal."
+		switch {
+		case errors.Is(err, ErrMissing):
+			text = "What was given is saved, but something that is needed is missing."
+		case err != nil:
+			text = "What was given is saved, but could not be checked. The terminal says why."
+		}
+		tell(page{Code: http.StatusOK, Text: text, Results: results})
 		return err
-	}
-	s.say("\nGiven, and saved.\n")
-	return nil
+	})
 }
 
-// serve takes the first answer whose state is right, from the listener or from the keyboard,
-// and tells the browser what became of it.
-func (s *Session) serve(ctx context.Context, l net.Listener, d *desk, exchange func(*connectors.AuthorizeAnswer) error) error {
+// serve takes the first answer that belongs to the attempt, from the listener or from the
+// keyboard, and hands it to settle, with the way to tell the browser what became of it.
+func (s *Session) serve(ctx context.Context, l net.Listener, d *desk, settle func(a *connectors.AuthorizeAnswer, tell func(page)) error) error {
 	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: maxLine}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
@@ -210,23 +226,23 @@ func (s *Session) serve(ctx context.Context, l net.Listener, d *desk, exchange f
 	for {
 		select {
 		case a := <-d.answers:
-			err := exchange(a.AuthorizeAnswer)
-			a.done <- err
-			return err
+			return settle(a.AuthorizeAnswer, func(p page) { a.done <- p })
+		case err := <-d.refused:
+			s.say("An answer was turned away, the waiting goes on: %v.\n", err)
 		case line, ok := <-typed:
 			if !ok {
 				typed = nil // nobody types: the listener remains
 				continue
 			}
 			a, err := pasted(line)
-			if err == nil && !d.claim(a) {
-				err = errors.New("it does not belong to this attempt, or was used already")
+			if err == nil {
+				err = d.claim(a)
 			}
 			if err != nil {
 				s.say("That is not the address: %v.\n", err)
 				continue
 			}
-			return exchange(a)
+			return settle(a, func(page) {})
 		case <-ctx.Done():
 			return s.late(ctx)
 		}
@@ -246,17 +262,17 @@ func pasted(line string) (*connectors.AuthorizeAnswer, error) {
 	return &connectors.AuthorizeAnswer{Query: query, RawQuery: u.RawQuery}, nil
 }
 
-// check shows what was granted against what is needed.
-func (s *Session) check(ctx context.Context) error {
+// check shows what was granted against what is needed, and returns it.
+func (s *Session) check(ctx context.Context) ([]connectors.CheckResult, error) {
 	if s.Connector.Check == nil {
-		return nil
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	s.say("\nWhat the connection may do now:\n")
 	results, err := s.Connector.Check.Check(ctx)
 	if err != nil {
-		return fmt.Errorf("checking the connection: %w", err)
+		return nil, fmt.Errorf("checking the connection: %w", err)
 	}
 	missing := false
 	for _, r := range results {
@@ -268,9 +284,9 @@ func (s *Session) check(ctx context.Context) error {
 		s.say("  missing  %s: %s; %s\n", r.Subject, r.Detail, r.Advice)
 	}
 	if missing {
-		return ErrMissing
+		return results, ErrMissing
 	}
-	return nil
+	return results, nil
 }
 
 // loopback: an answer holds a code, and is taken from this machine only.

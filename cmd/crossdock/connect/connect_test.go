@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -21,9 +22,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // platform is an Authorizer and a Checker.
 type platform struct {
-	way    connectors.AuthorizeWay
-	fail   error
-	lacks  bool
+	way   connectors.AuthorizeWay
+	fail  error
+	lacks bool
+	// hold, if set, is what a check waits for; broken is its error.
+	hold   chan struct{}
+	broken error
 	mu     sync.Mutex
 	given  []string
 	asked  connectors.AuthorizeRequest
@@ -57,7 +61,17 @@ func (p *platform) Exchange(_ context.Context, r connectors.AuthorizeRequest, a 
 	return p.fail
 }
 
-func (p *platform) Check(context.Context) ([]connectors.CheckResult, error) {
+func (p *platform) Check(ctx context.Context) ([]connectors.CheckResult, error) {
+	if p.hold != nil {
+		select {
+		case <-p.hold:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if p.broken != nil {
+		return nil, p.broken
+	}
 	return []connectors.CheckResult{
 		{Subject: "scope orders", OK: true, Detail: "granted"},
 		{Subject: "scope stock", OK: !p.lacks, Detail: "of the app", Advice: "approve it as well"},
@@ -93,20 +107,30 @@ func try(t *testing.T, p *platform, change func(*Session), keyboard io.Reader, a
 // call sends an answer and returns the page.
 func call(t *testing.T, method, address, body string) (code int, page string) {
 	t.Helper()
+	resp, page := ask(t, method, address, body)
+	if resp == nil {
+		return 0, ""
+	}
+	return resp.StatusCode, page
+}
+
+// ask sends an answer and returns what came back; nil when nothing did.
+func ask(t *testing.T, method, address, body string) (*http.Response, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
 		t.Error(err)
-		return 0, ""
+		return nil, ""
 	}
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Error(err)
-		return 0, ""
+		return nil, ""
 	}
 	defer resp.Body.Close()
 	b, _ := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b)
+	return resp, string(b)
 }
 
 func stateOf(t *testing.T, address string) string {
@@ -159,14 +183,101 @@ func TestByBrowser(t *testing.T) {
 // TestTwiceAtOnce: of two right answers one is exchanged.
 func TestTwiceAtOnce(t *testing.T) {
 	p := &platform{way: connectors.AuthorizeByBrowser}
-	d := &desk{way: p.way, state: "the state", read: p.State, answers: make(chan *answer, 1)}
+	d := newDesk(p.way, "the state", p.State, nil)
 	a := &connectors.AuthorizeAnswer{Query: url.Values{"state": {"the state"}}}
-	if !d.claim(a) || d.claim(a) {
-		t.Error("an attempt can be used twice, or not at all")
+	if first, second := d.claim(a), d.claim(a); first != nil || !errors.Is(second, errUsed) {
+		t.Errorf("an attempt can be used twice, or not at all: %v, %v", first, second)
 	}
-	none := &desk{way: p.way, read: p.State}
-	if none.claim(&connectors.AuthorizeAnswer{}) {
-		t.Error("no state is a state")
+	if err := newDesk(p.way, "", p.State, nil).claim(&connectors.AuthorizeAnswer{}); !errors.Is(err, errForeign) {
+		t.Errorf("no state is a state: %v", err)
+	}
+}
+
+// admin is a platform whose admin opens the app's address, with what it has signed.
+type admin struct{ *platform }
+
+var errUnsigned = errors.New("not signed by the platform")
+
+func (admin) Opened(a *connectors.AuthorizeAnswer) error {
+	if a.Query.Get("signed") != "yes" {
+		return errUnsigned
+	}
+	return nil
+}
+
+func (admin) Frames() []string { return []string{"https://shop.example", "https://admin.example"} }
+
+// TestOpened: the admin's call is taken without a state, once; whatever is neither is turned
+// away, and the terminal says why, once; the page says what is granted and what is missing, and
+// may be shown in the admin's frame alone.
+func TestOpened(t *testing.T) {
+	p := &platform{way: connectors.AuthorizeByBrowser, lacks: true}
+	const policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors https://shop.example https://admin.example"
+	embed := func(s *Session) { s.Connector.Embed = admin{p} }
+	screen, err := try(t, p, embed, nil, func(listener, address string) {
+		for range 3 {
+			if code, _ := call(t, http.MethodGet, listener+"?code=evil&signed=no", ""); code != http.StatusForbidden {
+				t.Errorf("another's: %d", code)
+			}
+		}
+		resp, page := ask(t, http.MethodGet, listener+"?code=good&signed=yes", "")
+		if resp == nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Security-Policy") != policy || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("the page: %v", resp)
+		}
+		for _, want := range []string{"something that is needed is missing", "<th>ok</th><td>scope orders</td><td>granted</td>", "<th>missing</th><td>scope stock</td><td>of the app; approve it as well</td>"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page does not show %q:\n%s", want, page)
+			}
+		}
+	})
+	if !errors.Is(err, ErrMissing) || len(p.given) != 1 || p.given[0] != "good" {
+		t.Errorf("%v, exchanged %v", err, p.given)
+	}
+	if strings.Count(screen, errUnsigned.Error()) != 1 || !strings.Contains(screen, "turned away") {
+		t.Errorf("the screen does not say once why an answer was turned away:\n%s", screen)
+	}
+
+	// Pasted, it is taken as well; and the platform's own question is still there.
+	p = &platform{way: connectors.AuthorizeByBrowser}
+	in, keyboard := io.Pipe()
+	defer keyboard.Close()
+	screen, err = try(t, p, embed, in, func(_, _ string) {
+		for _, line := range []string{"https://x.example/?code=evil", "https://x.example/?code=pasted&signed=yes"} {
+			if _, err := io.WriteString(keyboard, line+"\n"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil || len(p.given) != 1 || p.given[0] != "pasted" || !strings.Contains(screen, "That is not the address: "+errUnsigned.Error()) {
+		t.Errorf("%v, exchanged %v:\n%s", err, p.given, screen)
+	}
+	p = &platform{way: connectors.AuthorizeByBrowser}
+	if _, err := try(t, p, embed, nil, func(listener, address string) {
+		if code, _ := call(t, http.MethodGet, listener+"?code=asked&state="+stateOf(t, address), ""); code != http.StatusOK {
+			t.Errorf("by its state: %d", code)
+		}
+	}); err != nil || len(p.given) != 1 || p.given[0] != "asked" {
+		t.Errorf("%v, exchanged %v", err, p.given)
+	}
+}
+
+// TestPage: what a platform says is text, whatever it holds, and nobody frames a page of a
+// platform without an admin.
+func TestPage(t *testing.T) {
+	w := httptest.NewRecorder()
+	evil := `<script>alert("1")</script>'&`
+	page{Code: http.StatusOK, Text: evil, Results: []connectors.CheckResult{{Subject: evil, Detail: evil, Advice: evil}}}.write(w, nil)
+	got := w.Body.String()
+	if strings.Contains(got, "<script") || strings.Count(got, "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;&#39;&amp;") != 4 {
+		t.Error(got)
+	}
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		"Cache-Control":           "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
+	} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }
 
@@ -199,7 +310,10 @@ func TestByPost(t *testing.T) {
 			t.Errorf("%s: %v", wrong, err)
 		}
 	}
+	// The server has its answer before anything is checked.
+	p.hold = make(chan struct{})
 	_, err := try(t, p, func(s *Session) { s.Callback = "https://t.example/callback" }, nil, func(listener, address string) {
+		defer close(p.hold)
 		state := stateOf(t, address)
 		for _, c := range []struct {
 			method, body string
@@ -255,6 +369,10 @@ func TestEnds(t *testing.T) {
 	screen, err := try(t, p, nil, nil, good(http.StatusOK))
 	if !errors.Is(err, ErrMissing) || !strings.Contains(screen, "missing  scope stock: of the app; approve it as well") {
 		t.Errorf("%v:\n%s", err, screen)
+	}
+	p = &platform{way: connectors.AuthorizeByBrowser, broken: errors.New("geheim")}
+	if _, err := try(t, p, nil, nil, good(http.StatusOK)); !errors.Is(err, p.broken) || len(p.given) != 1 {
+		t.Errorf("given, and not checked: %v", err)
 	}
 	if _, err := try(t, p, func(s *Session) { s.Listen = "0.0.0.0:0" }, nil, nil); err == nil || !strings.Contains(err.Error(), "--listen") {
 		t.Errorf("for everybody: %v", err)

@@ -12,35 +12,58 @@ import (
 // answer is one that belongs to the attempt; done tells its browser what became of it.
 type answer struct {
 	*connectors.AuthorizeAnswer
-	done chan error
+	done chan page // holds one
 }
 
-// desk takes the callback. Only an answer with the right state uses it up: whoever guesses at
-// the address cannot end the attempt.
+// desk takes the callback. Only an answer that belongs to the attempt uses it up: whoever guesses
+// at the address cannot end the attempt.
 type desk struct {
-	way     connectors.AuthorizeWay
-	state   string
-	read    func(*connectors.AuthorizeAnswer) string
+	way   connectors.AuthorizeWay
+	state string
+	read  func(*connectors.AuthorizeAnswer) string
+	embed connectors.Embedder // nil: nobody opens the app
+	// frames of the policy of each page.
+	frames  []string
 	answers chan *answer // holds one
 	used    atomic.Bool
+	// refused is the first answer's that was turned away, for the terminal: the others are as many
+	// as a stranger likes.
+	refused chan error // holds one
+	told    atomic.Bool
 }
 
-// claim uses the attempt up; false when the answer is another's, or another came before.
-func (d *desk) claim(a *connectors.AuthorizeAnswer) bool {
-	return same(d.read(a), d.state) && d.used.CompareAndSwap(false, true)
+func newDesk(way connectors.AuthorizeWay, state string, read func(*connectors.AuthorizeAnswer) string, embed connectors.Embedder) *desk {
+	d := &desk{way: way, state: state, read: read, embed: embed, answers: make(chan *answer, 1), refused: make(chan error, 1)}
+	if embed != nil {
+		d.frames = embed.Frames()
+	}
+	return d
+}
+
+// Why an answer is turned away.
+var (
+	errForeign = errors.New("it does not belong to this attempt")
+	errUsed    = errors.New("this attempt has been answered already")
+)
+
+// claim uses the attempt up. Its error says why the answer is turned away.
+func (d *desk) claim(a *connectors.AuthorizeAnswer) error {
+	if !same(d.read(a), d.state) {
+		if d.embed == nil {
+			return errForeign
+		}
+		if err := d.embed.Opened(a); err != nil {
+			return err
+		}
+	}
+	if !d.used.CompareAndSwap(false, true) {
+		return errUsed
+	}
+	return nil
 }
 
 func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	say := func(code int, text string) {
-		h := w.Header()
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		// The code stands in this page's address.
-		h.Set("Referrer-Policy", "no-referrer")
-		w.WriteHeader(code)
-		_, _ = io.WriteString(w, text+"\n")
-	}
+	say := func(code int, text string) { page{Code: code, Text: text}.write(w, d.frames) }
 	method := http.MethodGet
 	if d.way == connectors.AuthorizeByPost {
 		method = http.MethodPost
@@ -68,24 +91,22 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		a.Body = body
 	}
-	if !same(d.read(a), d.state) {
+	switch err := d.claim(a); {
+	case errors.Is(err, errUsed):
+		say(http.StatusGone, "This attempt has been answered already.")
+		return
+	case err != nil:
+		if d.told.CompareAndSwap(false, true) {
+			d.refused <- err
+		}
 		say(http.StatusForbidden, "This answer does not belong to the attempt that is under way.")
 		return
 	}
-	if !d.claim(a) {
-		say(http.StatusGone, "This attempt has been answered already.")
-		return
-	}
-	mine := &answer{a, make(chan error, 1)}
+	mine := &answer{a, make(chan page, 1)}
 	d.answers <- mine
 	select {
-	case err := <-mine.done:
-		if err != nil {
-			// What went wrong may name the shop: it is for the terminal.
-			say(http.StatusBadGateway, "It did not work. The terminal says why.")
-			return
-		}
-		say(http.StatusOK, "Done. You can close this page and go back to the terminal.")
+	case p := <-mine.done:
+		p.write(w, d.frames)
 	case <-r.Context().Done():
 	}
 }
