@@ -22,7 +22,11 @@ keeps what was given (sealed, see tokens.key), and shows what the connection may
 
 The answer comes to a listener on this machine. A platform whose own server sends it, or that sends
 only to https, needs a tunnel that leads there: name its address with --callback-url. Where the
-owner's browser carries the answer, the address that it shows in the end can be pasted instead.`,
+owner's browser carries the answer, the address that it shows in the end can be pasted instead.
+
+A Shopify app that is embedded in the admin needs no question: with the callback as its App URL, the
+owner opens the app in the admin, which brings a session token, and the page there shows what was
+granted and what is missing.`,
 		Example: `  crossdock connect ebay-uk
   crossdock connect shop-de --callback-url https://tunnel.example.com/callback`,
 		Args: cobra.ExactArgs(1),
