@@ -64,6 +64,8 @@ type answer struct {
 	date time.Time
 	// pages is how many pages the list has; 0 when it was not told.
 	pages int
+	// total is how many objects it has; -1 when it was not told.
+	total int
 }
 
 // apiError is how the REST API says no.
@@ -249,7 +251,7 @@ func readError(status int, text []byte) *apiError {
 
 // document takes a successful answer, if it is one.
 func (c *client) document(resp *http.Response, text []byte) (*answer, error) {
-	a := &answer{text: string(text)}
+	a := &answer{text: string(text), total: -1}
 	r := jsonread.NewString(a.text)
 	if k := r.Peek(); k != '{' && k != '[' {
 		return nil, calls.Passing(fmt.Errorf("the answer is no JSON (%s): a cache, a firewall or a PHP warning answered instead of WooCommerce", jsonread.Clip(resp.Header.Get("Content-Type"))))
@@ -269,6 +271,9 @@ func (c *client) document(resp *http.Response, text []byte) (*answer, error) {
 	}
 	if n, err := strconv.Atoi(resp.Header.Get("X-WP-TotalPages")); err == nil && n > 0 {
 		a.pages = n
+	}
+	if n, err := strconv.Atoi(resp.Header.Get("X-WP-Total")); err == nil && n >= 0 {
+		a.total = n
 	}
 	return a, nil
 }

@@ -14,7 +14,8 @@
 //     with HTML, redirects and 200 (client.go).
 //   - Basic authentication counts over TLS only; over plain HTTP each call is signed by
 //     OAuth 1.0a (oauth.go).
-//   - modified_after is exclusive and counts seconds; pages are offsets and drift (poll.go).
+//   - modified_after is exclusive, counts seconds and reads a time with a zone wrongly; pages are
+//     offsets and drift (poll.go).
 //   - A failed webhook is never sent again, and after some failures none is (keeper.go).
 //   - A refund does not change the order's figures, and its lines are a resource of their own;
 //     what went back to the shelf stands on the order's line alone (translate_order.go).

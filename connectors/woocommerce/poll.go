@@ -81,14 +81,22 @@ type node struct {
 }
 
 // modified is a query for what changed from a time on, oldest first. modified_after leaves
-// its own second out and knows no fractions, so that it is given the second before. The Z is
-// not decoration: without it older versions take the time for the shop's own.
+// its own second out and knows no fractions, so that it is given the second before.
+//
+// The time is written without a zone, and dates_are_gmt says that it is UTC. With both, a Z and
+// dates_are_gmt, WordPress turns the time into the shop's own and compares that with the
+// column of UTC: a shop east of Greenwich then hides the changes of its last hours for ever.
 func modified(from time.Time, size int) url.Values {
 	q := url.Values{"orderby": {"modified"}, "order": {"asc"}, "per_page": {strconv.Itoa(size)}, "dates_are_gmt": {"true"}}
 	if !from.IsZero() {
-		q.Set("modified_after", from.UTC().Truncate(time.Second).Add(-time.Second).Format("2006-01-02T15:04:05Z"))
+		q.Set("modified_after", stamp(from, -time.Second))
 	}
 	return q
+}
+
+// stamp is a time as questions name it: in UTC, whole seconds, no zone.
+func stamp(at time.Time, shift time.Duration) string {
+	return at.UTC().Truncate(time.Second).Add(shift).Format("2006-01-02T15:04:05")
 }
 
 // sweep reads all lanes, everything with from ≤ modified ≤ server's now − settle.
@@ -123,7 +131,8 @@ func (c *client) sweep(ctx context.Context, req connectors.PollRequest, lanes []
 // that changes while we read moves to the end of the list, so that everything behind it moves
 // up and counted pages step over some. Whenever the last change of a page is newer than the
 // begin, the next question begins there. Only where a whole page changed within one second is
-// the same second asked for again, without what was seen of it.
+// the same second asked for again, without what was seen of it, and where that is more than a
+// question can name, the second is read by itself.
 func (c *client) lane(ctx context.Context, req connectors.PollRequest, state *cursor, l lane, res *connectors.PollResult) (done bool, last time.Time, err error) {
 	from := state.From
 	if state.At != nil {
@@ -158,8 +167,10 @@ func (c *client) lane(ctx context.Context, req connectors.PollRequest, state *cu
 		for _, text := range texts {
 			n := head(text)
 			if !n.updated.IsZero() && !state.Bound.IsZero() && n.updated.After(state.Bound) {
-				done = true // and everything behind it is newer still
-				break
+				// What stands behind it is newer still, but for the hour that the shop's clock,
+				// by which it sorts, has twice a year.
+				done = true
+				continue
 			}
 			if at, ok := seam[n.id]; ok && at.Equal(n.updated) {
 				continue
@@ -196,11 +207,75 @@ func (c *client) lane(ctx context.Context, req connectors.PollRequest, state *cu
 			}
 		case page == 1 && grown && sorted && len(seam) <= maxExcluded:
 			// The same second once more, without these.
+		case sorted && len(seam) > maxExcluded && a.total > 0:
+			if err := c.second(ctx, l, last, seam, res); err != nil {
+				return false, last, err
+			}
+			from, page = last.Add(time.Second), 1
 		default:
 			page++
 		}
 	}
 }
+
+// second reads all that changed within one second and is not in seam yet. It counts pages, from
+// the last one to the first: what changes again leaves the second, and what stands behind it
+// moves up, into pages that are still to be read or were read; none is stepped over. A pass
+// counts when the list did not grow and gave as many objects as it has at the end; else there
+// is another.
+func (c *client) second(ctx context.Context, l lane, at time.Time, seam map[string]time.Time, res *connectors.PollResult) error {
+	for range maxPasses {
+		whole, err := c.pass(ctx, l, at, seam, res)
+		if whole || err != nil && !c.smaller(err) {
+			return err
+		}
+	}
+	return calls.Passing(fmt.Errorf("more objects change within the second %s than can be read: the list did not stand still while it was read %d times", stamp(at, 0), maxPasses))
+}
+
+// pass reads the pages of a second once, and says whether it saw all of them.
+func (c *client) pass(ctx context.Context, l lane, at time.Time, seam map[string]time.Time, res *connectors.PollResult) (whole bool, err error) {
+	q := modified(at, c.pageSize())
+	for name, values := range l.query {
+		q[name] = values
+	}
+	q.Set("modified_before", stamp(at, time.Second))
+	a, err := c.read(ctx, l.path, q, connectors.Normal)
+	if err != nil {
+		return false, err
+	}
+	res.Pages++
+	total, grew, passed := a.total, false, map[string]bool{}
+	for page := a.pages; page > 0; page-- {
+		q.Set("page", strconv.Itoa(page))
+		a, err := c.read(ctx, l.path, q, connectors.Normal)
+		if err != nil {
+			return false, err
+		}
+		res.Pages++
+		texts, err := a.nodes()
+		if err != nil {
+			return false, err
+		}
+		var fresh []node
+		for _, text := range texts {
+			n := head(text)
+			passed[n.id] = true
+			if _, seen := seam[n.id]; !seen {
+				fresh = append(fresh, n)
+				seam[n.id] = n.updated
+			}
+		}
+		if err := l.take(ctx, fresh); err != nil {
+			return false, err
+		}
+		grew, total = grew || a.total > total, a.total
+	}
+	return !grew && len(passed) >= total, nil
+}
+
+// maxPasses bounds how often one second is read.
+const maxPasses = 10
 
 // maxIdle bounds the pages in a row that bring nothing new: a second of many orders has some,
 // and what has more is no list of a shop.

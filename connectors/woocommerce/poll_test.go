@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,92 @@ func TestManyOrdersOfOneSecond(t *testing.T) {
 	}
 	if !res.Watermark.Equal(s.clock.now()) {
 		t.Errorf("watermark %s, the shop's clock says %s", res.Watermark, s.clock.now())
+	}
+}
+
+// Wherever the shop's clock hangs, what changed a moment ago is read now, and nothing twice.
+func TestZones(t *testing.T) {
+	for _, zone := range []*time.Location{time.FixedZone("Kiritimati", 14*3600), time.FixedZone("Berlin", 3600), time.UTC, time.FixedZone("Honolulu", -10*3600)} {
+		s := open(t, simulator.Config{Zone: zone}, nil)
+		p := stocked(s)
+		req := connectors.PollRequest{}
+		for i := range 3 {
+			s.clock.add(10 * time.Minute)
+			sell(t, s, p[0].Variants[0])
+			if err := s.UpdateVariation(p[1].Variants[1], "MUG-X", "4.00"); err != nil {
+				t.Fatal(err)
+			}
+			s.clock.add(10 * time.Second)
+			orders, res := s.poll(t, connectors.Orders, req)
+			products, _ := s.poll(t, connectors.Products, req)
+			if len(orders) != 1 || len(products) < 1 || i > 0 && len(products) != 1 {
+				t.Errorf("%s, poll %d: %d orders and %d products, want one of each", zone, i, len(orders), len(products))
+			}
+			req.Cursor = res.Cursor
+		}
+	}
+}
+
+// More products than a question can name changed within one second, and some of them change
+// again, or are erased, while they are read: counted pages shift, and none is stepped over.
+func TestABusySecond(t *testing.T) {
+	const pages, size = 8, 100
+	s := open(t, simulator.Config{}, func(c *Config) { c.PageSize, c.MaxPages = size, 200 })
+	var ids []int64
+	for i := range pages * size {
+		ids = append(ids, s.AddProduct(simulator.ProductSpec{Title: "Mug", Variants: []simulator.VariantSpec{{SKU: "M" + strconv.Itoa(i), Price: "1.00"}}}).ID)
+	}
+	s.clock.add(time.Minute)
+	asked := 0
+	next := s.server.Config.Handler
+	s.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		// After each page one that was read is edited, and one erased: two fewer in the second.
+		if r.URL.Path != "/wp-json/wc/v3/products" || asked > 30 {
+			return
+		}
+		if asked++; asked > 3 {
+			if err := errors.Join(s.UpdateProduct(ids[asked], "Cup", "2.00"), s.DeleteProduct(ids[40+asked])); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	got, times := map[string]int{}, 0
+	raws, res := s.poll(t, connectors.Products, connectors.PollRequest{Settle: 5 * time.Second})
+	for _, raw := range raws {
+		got[raw.Object]++
+		times = max(times, got[raw.Object])
+	}
+	missing := 0
+	for _, id := range ids {
+		if got[stringID(id)] == 0 {
+			missing++
+		}
+	}
+	if missing > 0 || times != 1 || res.More {
+		t.Errorf("%d of %d products are missing, and one came %d times (more %v)", missing, len(ids), times, res.More)
+	}
+}
+
+// A second that never stands still ends in an error that passes, and in no loop.
+func TestASecondThatNeverStandsStill(t *testing.T) {
+	calls := 0
+	c, _ := answered(t, func(r *http.Request) (*http.Response, error) {
+		calls++
+		first := 1
+		if excluded := r.URL.Query().Get("exclude"); excluded != "" {
+			first += 1 + strings.Count(excluded, ",")
+		}
+		var b strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&b, `,{"id":%d,"date_modified_gmt":"2026-11-01T00:00:00"}`, first+i)
+		}
+		h := map[string]string{"X-WP-TotalPages": "5", "X-WP-Total": strconv.Itoa(400 + calls)}
+		return respond(http.StatusOK, h, "["+b.String()[1:]+"]")(r)
+	}, func(c *Config) { c.PageSize = 100 })
+	_, err := (&orderPoller{c}).Poll(t.Context(), connectors.PollRequest{}, func(connectors.Raw) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "did not stand still") || calls > 100 {
+		t.Errorf("%d calls, %v", calls, err)
 	}
 }
 
@@ -208,7 +295,7 @@ func TestCursors(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 1, 10, 0, 0, 700, time.UTC)
 	q := modified(at, 50)
-	if got := q.Get("modified_after"); got != "2026-11-01T09:59:59Z" || q.Get("dates_are_gmt") != "true" {
+	if got := q.Get("modified_after"); got != "2026-11-01T09:59:59" || q.Get("dates_are_gmt") != "true" {
 		t.Errorf("modified_after %s", got)
 	}
 	if q := modified(time.Time{}, 50); q.Has("modified_after") {

@@ -8,7 +8,6 @@ import "strings"
 func words() []string {
 	return strings.Fields(`
 0123456789ABCDEF
-05Z
 2006-01-02T15
 Accept
 Age
@@ -26,6 +25,7 @@ USPS
 X-WC-Webhook-Delivery-ID
 X-WC-Webhook-Signature
 X-WC-Webhook-Topic
+X-WP-Total
 X-WP-TotalPages
 _crossdock_cancel_reason
 _crossdock_shipments
@@ -129,6 +129,7 @@ method_id
 method_title
 modified
 modified_after
+modified_before
 name
 no-cache
 no_amount

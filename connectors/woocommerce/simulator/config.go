@@ -25,6 +25,9 @@ type Config struct {
 	ManualRefunds bool
 	// PerSecond and Burst are the calls that the shop's host takes; PerSecond 0 = all.
 	PerSecond, Burst float64
+	// Zone is the shop's own time, default five hours behind UTC. It counts where a
+	// question names times (see bound), and in members that do not end in _gmt.
+	Zone *time.Location
 	// Now is the shop's clock, default time.Now.
 	Now func() time.Time
 	// Seed of everything that is random.
@@ -53,6 +56,9 @@ func (c Config) withDefaults() Config {
 	text(&c.ConsumerKey, "ck_simulated")
 	text(&c.ConsumerSecret, "cs_simulated")
 	text(&c.WebhookSecret, "simulated-secret")
+	if c.Zone == nil {
+		c.Zone = time.FixedZone("shop", -5*3600)
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

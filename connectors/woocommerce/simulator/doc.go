@@ -10,8 +10,9 @@
 //
 //   - Basic authentication over TLS only, else OAuth 1.0a with HMAC-SHA256: each nonce once,
 //     timestamps of 15 minutes around the shop's clock.
-//   - modified_after leaves its second out; times are whole seconds without a zone, UTC in
-//     members that end in _gmt and New York's in the others; pages are offsets, and shift
+//   - modified_after leaves its second out, and with a zone and dates_are_gmt is off by the
+//     shop's; times are whole seconds without a zone, UTC in members that end in _gmt and the
+//     shop's own (Config.Zone) in the others; pages are offsets, and shift
 //     when an object changes while they are read; per_page up to 100; "any" leaves the trash
 //     out.
 //   - A batch answers 200 with an error for each object that it did not do; more than 100

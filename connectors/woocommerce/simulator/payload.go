@@ -27,7 +27,9 @@ func (s *Simulator) text(minor int64) string {
 // gmt is a time as members ending in _gmt have it; local the same time at the shop.
 func gmt(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02T15:04:05") }
 
-func local(unix int64) string { return gmt(unix - 5*3600) }
+func (s *Simulator) local(unix int64) string {
+	return time.Unix(unix, 0).In(s.cfg.Zone).Format("2006-01-02T15:04:05")
+}
 
 func maybe(unix int64, f func(int64) string) *string {
 	if unix == 0 {
@@ -101,8 +103,8 @@ func (s *Simulator) taxParts(o *order, tax int64) []taxPartDoc {
 func (s *Simulator) orderJSON(o *order) []byte {
 	d := orderDoc{
 		ID: o.id, Status: o.status, Currency: s.cfg.Currency, Version: version, Number: o.number,
-		DateCreated: local(o.created), DateModified: local(o.updated), CreatedGMT: gmt(o.created), ModifiedGMT: gmt(o.updated),
-		DateCompleted: maybe(o.completed, local), CompletedGMT: maybe(o.completed, gmt), DatePaid: maybe(o.paid, local), PaidGMT: maybe(o.paid, gmt),
+		DateCreated: s.local(o.created), DateModified: s.local(o.updated), CreatedGMT: gmt(o.created), ModifiedGMT: gmt(o.updated),
+		DateCompleted: maybe(o.completed, s.local), CompletedGMT: maybe(o.completed, gmt), DatePaid: maybe(o.paid, s.local), PaidGMT: maybe(o.paid, gmt),
 		DiscountTax: s.text(0), ShippingTotal: s.text(o.shipping), ShippingTax: s.text(0), Total: s.text(o.total()),
 		OrderKey: "wc_order_" + strconv.FormatInt(o.id, 36), Billing: o.spec.Billing.doc(true, o.spec.Customer), Shipping: o.spec.Shipping.doc(false, nil),
 		PricesIncludeTax: o.spec.Included, PaymentMethod: "bacs", PaymentTitle: "Direct bank transfer", CreatedVia: "checkout", CustomerNote: o.spec.Note,
@@ -165,7 +167,7 @@ type refundDoc struct {
 
 func (s *Simulator) refundJSON(r *refund) []byte {
 	d := refundDoc{
-		ID: r.id, DateCreated: local(r.at), CreatedGMT: gmt(r.at), Amount: s.text(r.total), Reason: r.reason, RefundedBy: 1, Payment: r.paid,
+		ID: r.id, DateCreated: s.local(r.at), CreatedGMT: gmt(r.at), Amount: s.text(r.total), Reason: r.reason, RefundedBy: 1, Payment: r.paid,
 		Meta: append([]metaDoc{}, r.meta...), Lines: []refundLineDoc{}, ShippingLines: []shipDoc{}, TaxLines: []taxDoc{}, FeeLines: []feeDoc{},
 	}
 	for _, rl := range r.lines {
@@ -223,8 +225,8 @@ type productDoc struct {
 // (full: its name is the product's and its own) and in lists of variations.
 func (s *Simulator) productJSON(p *product, v *variant, full bool) []byte {
 	d := productDoc{
-		ID: p.id, Name: p.title, Permalink: s.home() + "/product/" + strconv.FormatInt(p.id, 10) + "/", DateCreated: local(p.created), CreatedGMT: gmt(p.created),
-		DateModified: local(p.updated), ModifiedGMT: gmt(p.updated), Type: "simple", Status: "publish", StockStatus: "instock", Backorders: "no",
+		ID: p.id, Name: p.title, Permalink: s.home() + "/product/" + strconv.FormatInt(p.id, 10) + "/", DateCreated: s.local(p.created), CreatedGMT: gmt(p.created),
+		DateModified: s.local(p.updated), ModifiedGMT: gmt(p.updated), Type: "simple", Status: "publish", StockStatus: "instock", Backorders: "no",
 		Categories: []namedDoc{}, Brands: []namedDoc{}, Variations: []int64{}, Meta: []metaDoc{},
 	}
 	if p.trashed {
@@ -259,7 +261,7 @@ func (s *Simulator) productJSON(p *product, v *variant, full bool) []byte {
 	}
 	if v != nil && p.variable {
 		d.ID, d.Type, d.ParentID, d.Variations = v.id, "variation", p.id, []int64{}
-		d.DateCreated, d.CreatedGMT, d.DateModified, d.ModifiedGMT = local(v.created), gmt(v.created), local(v.modified), gmt(v.modified)
+		d.DateCreated, d.CreatedGMT, d.DateModified, d.ModifiedGMT = s.local(v.created), gmt(v.created), s.local(v.modified), gmt(v.modified)
 		d.Categories, d.Brands = []namedDoc{}, []namedDoc{}
 		if d.Name = v.title; full {
 			d.Name = v.fullTitle()

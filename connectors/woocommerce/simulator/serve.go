@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -259,27 +260,38 @@ func ids(text string) (all []int64) {
 	return all
 }
 
-// since reads modified_after; a time without a zone is the shop's own unless dates_are_gmt.
-func since(q url.Values) (int64, *refusal) {
-	text := q.Get("modified_after")
+// window reads modified_after and modified_before, both of which leave their own second out.
+func (s *Simulator) window(q url.Values) (after, before int64, refused *refusal) {
+	if after, refused = s.bound(q, "modified_after", 0); refused != nil {
+		return 0, 0, refused
+	}
+	before, refused = s.bound(q, "modified_before", math.MaxInt64)
+	return after, before, refused
+}
+
+// bound reads a time as WordPress does: one without a zone is the shop's own, one with a zone
+// is turned into the shop's own. What comes out is compared with the column of the shop's own
+// time, or under dates_are_gmt, as it stands, with the column of UTC.
+func (s *Simulator) bound(q url.Values, name string, none int64) (int64, *refusal) {
+	text := q.Get(name)
 	if text == "" {
-		return 0, nil
+		return none, nil
 	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at.Unix(), nil
-	}
-	at, err := time.Parse("2006-01-02T15:04:05", text)
+	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return 0, no(http.StatusBadRequest, "rest_invalid_param", "Invalid parameter(s): modified_after")
+		if at, err = time.ParseInLocation("2006-01-02T15:04:05", text, s.cfg.Zone); err != nil {
+			return 0, no(http.StatusBadRequest, "rest_invalid_param", "Invalid parameter(s): "+name)
+		}
 	}
 	if q.Get("dates_are_gmt") != "true" {
-		at = at.Add(5 * time.Hour)
+		return at.Unix(), nil
 	}
-	return at.Unix(), nil
+	_, ahead := at.In(s.cfg.Zone).Zone()
+	return at.Unix() + int64(ahead), nil
 }
 
 func (s *Simulator) listOrders(q request, _ []string) (reply, *refusal) {
-	after, refused := since(q.query)
+	after, before, refused := s.window(q.query)
 	if refused != nil {
 		return reply{}, refused
 	}
@@ -288,9 +300,10 @@ func (s *Simulator) listOrders(q request, _ []string) (reply, *refusal) {
 	if q.query.Get("orderby") == "modified" && q.query.Get("order") == "asc" && s.trashed == 0 && status != "trash" {
 		// There may be very many, and each page asks anew.
 		changes := s.byUpdate.since(after)
+		changes = changes[:sort.Search(len(changes), func(i int) bool { return changes[i].at >= before })]
 		total := len(changes)
 		for _, id := range exclude {
-			if o := s.orders[id]; o != nil && o.updated > after {
+			if o := s.orders[id]; o != nil && o.updated > after && o.updated < before {
 				total--
 			}
 		}
@@ -315,7 +328,7 @@ func (s *Simulator) listOrders(q request, _ []string) (reply, *refusal) {
 	}
 	var found []*order
 	for _, o := range source {
-		if (o.status == "trash") != (status == "trash") || o.updated <= after || slices.Contains(exclude, o.id) {
+		if (o.status == "trash") != (status == "trash") || o.updated <= after || o.updated >= before || slices.Contains(exclude, o.id) {
 			continue
 		}
 		found = append(found, o)
@@ -347,7 +360,7 @@ func (r row) modified() int64 {
 }
 
 func (s *Simulator) rows(q request, source []row) ([]row, *refusal) {
-	after, refused := since(q.query)
+	after, before, refused := s.window(q.query)
 	if refused != nil {
 		return nil, refused
 	}
@@ -355,7 +368,7 @@ func (s *Simulator) rows(q request, source []row) ([]row, *refusal) {
 	trash := q.query.Get("status") == "trash"
 	var found []row
 	for _, r := range source {
-		if r.p.trashed != trash || r.modified() <= after || slices.Contains(exclude, r.id()) || include != nil && !slices.Contains(include, r.id()) {
+		if r.p.trashed != trash || r.modified() <= after || r.modified() >= before || slices.Contains(exclude, r.id()) || include != nil && !slices.Contains(include, r.id()) {
 			continue
 		}
 		found = append(found, r)

@@ -105,6 +105,8 @@ func TestListsAsMeasured(t *testing.T) {
 		{"without some", asc(url.Values{"exclude": {fmt.Sprintf("%d,%d", ids[0], ids[5])}}), ids[1:5]},
 		{"a bare time is the shop's own, five hours behind", asc(url.Values{"modified_after": {second.Format("2006-01-02T15:04:05")}}), nil},
 		{"unless it says otherwise", asc(url.Values{"modified_after": {second.Format("2006-01-02T15:04:05")}, "dates_are_gmt": {"true"}}), ids[3:]},
+		{"which, said twice, is wrong: turned into the shop's time, and taken for UTC", asc(url.Values{"modified_after": {s.at.Add(time.Minute).Format(time.RFC3339)}, "dates_are_gmt": {"true"}}), ids},
+		{"up to a second, without it", asc(url.Values{"modified_before": {second.Format("2006-01-02T15:04:05")}, "dates_are_gmt": {"true"}}), ids[:2]},
 		{"the trash is another list", asc(url.Values{"status": {"trash"}}), nil},
 	} {
 		if diff := cmp.Diff(tc.want, listed(t, s.ask("GET", "orders", tc.query, ""))); diff != "" {
