@@ -33,7 +33,7 @@ type given struct {
 // Guide says what the owner agrees to.
 func (z *authorizer) Guide() connectors.AuthorizeGuide {
 	return connectors.AuthorizeGuide{
-		Title: "the shop " + z.cfg.Shop, Way: connectors.AuthorizeByPost,
+		Title: "the shop " + z.base, Way: connectors.AuthorizeByPost,
 		Needs: []string{"a REST API key with permission read/write, of a user with the role Shop manager"},
 		Steps: []string{
 			"The shop's own server posts the key to the callback, and only to an https address that it can reach.",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -23,8 +24,8 @@ const maxSkew = 15 * time.Minute
 
 // Check asks for one entry of each list that is used, and for the settings that decide
 // whether stock can be written. Whether the key may write is told by no answer but that to a
-// write; what its user may do is, by what the settings' list answers: only shop managers see
-// it, and they may write.
+// write: a batch of nothing is one. What its user may do is told by the settings, too: only
+// shop managers see them, and they may write.
 func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 	var results []connectors.CheckResult
 	add := func(r connectors.CheckResult) {
@@ -40,17 +41,17 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 	}
 	a, err := k.read(ctx, list, url.Values{"per_page": {"1"}, "_fields": {"id"}}, connectors.Normal)
 	if err != nil {
-		r := connectors.CheckResult{Subject: "shop " + k.cfg.Shop, Detail: err.Error(), Advice: "check shop, its certificate and the network"}
+		r := connectors.CheckResult{Subject: "shop " + k.base, Detail: err.Error(), Advice: "open " + k.base + "/wp-json/wc/v3/ in a browser: it has to answer JSON and nothing else; if it does not answer at all, check the address, its certificate and the network"}
 		if errors.Is(err, connectors.ErrNeedsAuthorisation) {
 			r.Advice = "make a REST API key with permission read/write under WooCommerce, Settings, Advanced, REST API, and check consumer_key and consumer_secret"
 		}
 		return []connectors.CheckResult{r}, ctx.Err()
 	}
-	add(connectors.CheckResult{Subject: "shop " + k.cfg.Shop, OK: true, Detail: "it answers, and " + list + " can be read"})
+	add(connectors.CheckResult{Subject: "shop " + k.base, OK: true, Detail: "it answers, and " + list + " can be read"})
 	if !a.date.IsZero() {
 		skew := a.date.Sub(k.deps.Now()).Round(time.Second)
 		add(connectors.CheckResult{
-			Subject: "clock", OK: skew.Abs() < maxSkew, Detail: fmt.Sprintf("the shop's clock is %s ahead of ours", skew),
+			Subject: "clock", OK: skew.Abs() < maxSkew, Detail: fmt.Sprintf("the shop's clock and ours differ by %s", skew.Abs()),
 			Advice: "set the clocks: signed calls are refused beyond 15 minutes",
 		})
 	}
@@ -70,6 +71,7 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 		}
 		add(r)
 	}
+	add(k.writes(ctx))
 	if listed {
 		add(k.variations(ctx))
 	}
@@ -97,8 +99,41 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 			add(k.setting(ctx, s.path, s.subject, s.judge))
 		}
 	}
+	if on.Has(connectors.ModuleOrders) {
+		add(k.storage(ctx))
+	}
 	return results, nil
 }
+
+// writes asks for a batch of nothing: a key that may only read is refused it.
+func (k *checker) writes(ctx context.Context) connectors.CheckResult {
+	_, err := k.send(ctx, call{method: http.MethodPost, path: "products/batch", body: map[string]any{"update": []any{}}, priority: connectors.Normal})
+	r := connectors.CheckResult{Subject: "write", OK: err == nil, Detail: "the key has permission read/write", Advice: "make a REST API key with permission read/write, of a user with the role of a shop manager"}
+	if err != nil {
+		r.Detail = err.Error()
+	}
+	return r
+}
+
+// storage tells where the shop keeps its orders. In posts, as before WooCommerce 8.2, an edit of
+// lines alone does not move date_modified.
+func (k *checker) storage(ctx context.Context) connectors.CheckResult {
+	r := connectors.CheckResult{Subject: "storage of orders", OK: true, Detail: "high-performance order storage"}
+	a, err := k.read(ctx, "settings/advanced/woocommerce_custom_orders_table_enabled", nil, connectors.Normal)
+	var data struct {
+		Value string `json:"value"`
+	}
+	switch {
+	case err != nil && !isCode(err, codeNoSetting):
+		r.OK, r.Detail, r.Advice = false, err.Error(), "give the key's user the role of a shop manager"
+	case err != nil || json.Unmarshal([]byte(a.text), &data) != nil || data.Value != "yes":
+		r.Detail = "posts: an edit of lines alone is told by webhook only, and where it takes some away it counts with the order's next change; high-performance order storage (WooCommerce, Settings, Advanced, Features) mends that"
+	}
+	return r
+}
+
+// codeNoSetting: the shop does not know the setting: it is older than it.
+const codeNoSetting = "rest_setting_setting_invalid"
 
 // variations asks whether the shop lists all variations at once.
 func (k *checker) variations(ctx context.Context) connectors.CheckResult {

@@ -101,7 +101,7 @@ func (c *client) read(ctx context.Context, path string, query url.Values, p conn
 // send sends one call once.
 func (c *client) send(ctx context.Context, o call) (*answer, error) {
 	if err := c.deps.Limiter.Wait(ctx, operation, 1, o.priority); err != nil {
-		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", c.cfg.Shop, err))
+		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", c.base, err))
 	}
 	select {
 	case c.slots <- struct{}{}:
@@ -111,7 +111,7 @@ func (c *client) send(ctx context.Context, o call) (*answer, error) {
 	}
 	a, err := c.once(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s at %s: %w", o.method, o.path, c.cfg.Shop, err)
+		return nil, fmt.Errorf("%s %s at %s: %w", o.method, o.path, c.base, err)
 	}
 	return a, nil
 }
@@ -204,17 +204,24 @@ func (c *client) status(resp *http.Response, text []byte) error {
 		if code == http.StatusUnauthorized {
 			c.forget()
 		}
-		return calls.Unsent(refusal(api))
+		return calls.Unsent(c.refusal(api))
 	}
 }
 
 // refusal sorts what the API itself says no to.
-func refusal(api *apiError) error {
+func (c *client) refusal(api *apiError) error {
+	says := func(word string) bool {
+		return api.status == http.StatusUnauthorized && strings.Contains(strings.ToLower(api.message), word)
+	}
 	switch {
-	case api.status == http.StatusUnauthorized && strings.Contains(strings.ToLower(api.message), "timestamp"):
+	case says("timestamp"):
 		return fmt.Errorf("%w: its clock and this machine's differ by more than 15 minutes: set both", api)
-	case api.status == http.StatusUnauthorized && strings.Contains(strings.ToLower(api.message), "nonce"):
+	case says("nonce"):
 		return calls.Passing(api)
+	case says("signature"):
+		return fmt.Errorf("%w: %w: consumer_secret is another key's, or %s is not written as the shop's own Site Address (Settings, General), over which calls are signed: www, localhost or 127.0.0.1, and the port count", connectors.ErrNeedsAuthorisation, api, c.base)
+	case says("write permission"):
+		return fmt.Errorf("%w: %w: the key may only read: make one with permission read/write", connectors.ErrNeedsAuthorisation, api)
 	case api.status == http.StatusUnauthorized:
 		return fmt.Errorf("%w: %w: check consumer_key and consumer_secret, and that shop is the Site Address; if the server drops the Authorization header, set auth to query", connectors.ErrNeedsAuthorisation, api)
 	case api.status == http.StatusForbidden:

@@ -193,6 +193,9 @@ func TestCommandsRefused(t *testing.T) {
 			}
 		})
 	}
+	if res, err := refund(cancelled, connectors.RefundWrite{OrderID: stringID(gone.ID), Amount: &event.Money{Minor: 100, Currency: "EUR"}}); err != nil || !strings.Contains(res.Message, "refund_payments: false") {
+		t.Errorf("it is not said what to do: %s, %v", res.Message, err)
+	}
 	if got, _ := s.Order(o.ID); len(got.Refunds) > 0 || got.Status != o.Status {
 		t.Errorf("something was done: %+v", got)
 	}

@@ -27,7 +27,7 @@ const (
 
 // Config is one connection to one shop.
 type Config struct {
-	Shop                  string            `yaml:"shop" doc:"The site's address as its settings show it under General, Site Address, e.g. https://shop.example.com. A shop in a folder keeps its folder."`
+	Shop                  string            `yaml:"shop,omitempty" doc:"The site's address as its settings show it under General, Site Address, e.g. https://shop.example.com. A shop in a folder keeps its folder. It may be left out with test_base_url."`
 	TestBaseURL           string            `yaml:"test_base_url,omitempty" doc:"Address of a shop or simulator on this machine (http://127.0.0.1:…), instead of the shop. Only in the test environment. A real shop must have it as its own Site Address, because signatures are made over it."`
 	ConsumerKey           connectors.Secret `yaml:"consumer_key,omitempty" doc:"Reference to the REST API key (ck_…) with permission read/write. Empty, with its secret: crossdock connect asks the shop, and keeps what was given."`
 	ConsumerSecret        connectors.Secret `yaml:"consumer_secret,omitempty" doc:"Reference to the key's secret (cs_…)."`
@@ -72,6 +72,7 @@ func (c Config) Validate(env schemas.Environment) error {
 		}
 	}
 	switch shop, err := siteAddress(c.Shop); {
+	case c.Shop == "" && c.TestBaseURL != "":
 	case err != nil:
 		bad("shop: %w", err)
 	case shop.Scheme != "https":

@@ -24,6 +24,9 @@ func TestValidate(t *testing.T) {
 	if err := test.Validate(schemas.Test); err != nil {
 		t.Errorf("a good one for tests: %v", err)
 	}
+	if test.Shop = ""; test.Validate(schemas.Test) != nil {
+		t.Errorf("a shop on this machine needs no other address: %v", test.Validate(schemas.Test))
+	}
 	for _, tc := range []struct {
 		name   string
 		env    schemas.Environment

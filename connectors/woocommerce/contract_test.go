@@ -249,7 +249,7 @@ func checkBody(t *testing.T, e endpoint, path string, body []byte) {
 	switch {
 	case e.item != nil:
 		var batch map[string][]map[string]any
-		if err := json.Unmarshal(body, &batch); err != nil || len(batch) != 1 || len(batch["update"]) == 0 || len(batch["update"]) > maxPage {
+		if err := json.Unmarshal(body, &batch); err != nil || len(batch) != 1 || batch["update"] == nil || len(batch["update"]) > maxPage {
 			t.Errorf("%s: %s is no batch: %v", path, body, err)
 		}
 		objects, args = batch["update"], e.item

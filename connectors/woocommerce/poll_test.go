@@ -368,6 +368,7 @@ func TestAListWithoutEnd(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	details := ""
 	check := func(s *shop) map[string]bool {
 		t.Helper()
 		results, err := s.conn.Check.Check(t.Context())
@@ -376,7 +377,8 @@ func TestCheck(t *testing.T) {
 		}
 		got := map[string]bool{}
 		for _, r := range results {
-			got[r.Subject] = r.OK
+			got[strings.Replace(r.Subject, s.server.URL, "ADDRESS", 1)] = r.OK
+			details += r.Detail + "\n"
 			if !r.OK && r.Advice == "" {
 				t.Errorf("%s: nothing says what to do", r.Subject)
 			}
@@ -384,7 +386,7 @@ func TestCheck(t *testing.T) {
 		return got
 	}
 	all := map[string]bool{
-		"shop https://shop.example": true, "clock": true, "read products": true, "read webhooks": true, "list of all variations": true,
+		"shop ADDRESS": true, "clock": true, "read products": true, "read webhooks": true, "write": true, "storage of orders": true, "list of all variations": true,
 		"stock management": true, "currency": true, "decimals of prices": true,
 	}
 	if diff := cmp.Diff(all, check(open(t, simulator.Config{}, nil))); diff != "" {
@@ -396,9 +398,15 @@ func TestCheck(t *testing.T) {
 	if got := check(open(t, simulator.Config{Currency: "KWD"}, func(c *Config) { c.Currency = "EUR" })); got["decimals of prices"] || got["currency"] {
 		t.Errorf("three decimals of a currency with two: %v", got)
 	}
+	if got := check(open(t, simulator.Config{ReadOnly: true}, nil)); got["write"] || !got["read products"] || !strings.Contains(details, "may only read") {
+		t.Errorf("a key that may only read: %v", got)
+	}
+	if got := check(open(t, simulator.Config{OrdersInPosts: true}, nil)); !got["storage of orders"] || !strings.Contains(details, "posts: an edit") {
+		t.Errorf("orders in posts: %v", got)
+	}
 	s := open(t, simulator.Config{}, nil)
 	t.Setenv("WOO_TEST_SECRET", "cs_wrong")
-	if got := check(s); len(got) != 1 || got["shop https://shop.example"] {
+	if got := check(s); len(got) != 1 || got["shop ADDRESS"] || !strings.Contains(details, s.server.URL+" is not written as") {
 		t.Errorf("a wrong secret: %v", got)
 	}
 	s = open(t, simulator.Config{Faults: simulator.Faults{Outage: true}}, nil)

@@ -82,7 +82,11 @@ func (p *refunder) PushRefund(ctx context.Context, w connectors.RefundWrite) (co
 	if isCode(err, codeCannotRefund) {
 		// It answers 500, and has taken back what it had begun. Whether the gateway has too,
 		// only its owner can see: it is not tried again.
-		return refusedFor(codeCannotRefund, "%v", err)
+		advice := ""
+		if p.cfg.RefundPayments {
+			advice = ": where the gateway cannot give money back, give it back yourself, and set refund_payments: false to have refunds booked only"
+		}
+		return refusedFor(codeCannotRefund, "%v", err.Error()+advice)
 	}
 	if err != nil {
 		return commandFailed(err)

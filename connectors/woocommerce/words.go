@@ -35,6 +35,7 @@ _restock_refunded_items
 active
 address_1
 address_2
+advanced
 amount
 another_amount
 another_currency
@@ -189,6 +190,7 @@ refunds
 regular_price
 rest
 rest_no_route
+rest_setting_setting_invalid
 restored
 return_url
 rounding
@@ -201,6 +203,7 @@ shipments_unreadable
 shipping
 shipping_lines
 shipping_tax_total
+signature
 sku
 state
 status
@@ -242,6 +245,7 @@ webhook_secret
 webhooks
 woocommerce
 woocommerce_currency
+woocommerce_custom_orders_table_enabled
 woocommerce_manage_stock
 woocommerce_price_num_decimals
 woocommerce_rest_cannot_create_order_refund

@@ -46,6 +46,8 @@ type starterField struct {
 	list        bool
 	// hidden says what the variable is that the line refers to.
 	hidden string
+	// live: a connection of the test environment does without it.
+	live bool
 }
 
 type starterChannel struct {
@@ -63,7 +65,7 @@ func starterChannels() []starterChannel {
 			{key: "currency", preset: "EUR", ask: "the shop's currency"},
 		}, []string{"auth: client_credentials is for an app of your own organisation; see the README for the others."}},
 		{"woocommerce", "WooCommerce", "9401", []starterField{
-			{key: "shop", preset: "https://shop.example.com", ask: "the shop's Site Address"},
+			{key: "shop", preset: "https://shop.example.com", ask: "the shop's Site Address", live: true},
 			{key: "consumer_key", hidden: "REST API key (ck_…) with permission read/write"},
 			{key: "consumer_secret", hidden: "its secret (cs_…)"},
 			{key: "webhook_secret", hidden: "any long random text: it signs the shop's webhooks"},
@@ -141,7 +143,7 @@ func (s Starter) Questions() ([]Question, error) {
 	var qs []Question
 	for _, c := range cs {
 		for _, f := range c.fields {
-			if f.ask != "" {
+			if f.ask != "" && !(f.live && s.Environment == schemas.Test) {
 				qs = append(qs, Question{c.name + "." + f.key, c.title + ", " + f.ask, f.preset})
 			}
 		}
@@ -224,6 +226,9 @@ func (s Starter) channel(b *strings.Builder, c starterChannel, modules []string)
 	}
 	fmt.Fprintf(b, "    %s:\n", c.name)
 	for _, f := range c.fields {
+		if f.live && s.Environment == schemas.Test {
+			continue
+		}
 		if f.hidden != "" {
 			name := strings.ToUpper(c.name + "_" + f.key)
 			fmt.Fprintf(b, "      %s: env:%s\n", f.key, name)
@@ -243,7 +248,7 @@ func (s Starter) channel(b *strings.Builder, c starterChannel, modules []string)
 		fmt.Fprintf(b, "      %s: %s%s\n", f.key, value, mark)
 	}
 	if s.Environment == schemas.Test {
-		fmt.Fprintf(b, "      test_base_url: \"http://127.0.0.1:%s\"   # what `crossdock simulate %s` prints\n", c.port, c.name)
+		fmt.Fprintf(b, "      test_base_url: \"http://127.0.0.1:%s\"   # what `crossdock simulate %s` prints, or another on this machine\n", c.port, c.name)
 	}
 	for _, n := range c.notes {
 		fmt.Fprintf(b, "      # %s\n", n)

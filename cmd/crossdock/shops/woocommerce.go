@@ -166,7 +166,6 @@ func (s *wooShop) Connection(address string) string {
 	connection := fmt.Sprintf(`connector: woocommerce
 allow_loopback: true
 woocommerce:
-  shop: https://shop.example.com
   test_base_url: %s
   consumer_key: %s
   consumer_secret: %[2]s

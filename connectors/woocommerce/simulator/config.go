@@ -21,6 +21,8 @@ type Config struct {
 	WebhookSecret string
 	// NoStockManagement: the shop's setting is off. NoVariationsList: it is older than 10.3.
 	NoStockManagement, NoVariationsList bool
+	// OrdersInPosts: the shop says that it keeps orders as before 8.2. It is only said.
+	OrdersInPosts bool
 	// ManualRefunds: the payment gateway gives no money back by itself.
 	ManualRefunds bool
 	// PerSecond and Burst are the calls that the shop's host takes; PerSecond 0 = all.

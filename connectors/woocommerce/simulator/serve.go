@@ -454,9 +454,13 @@ func (s *Simulator) getSetting(_ request, m []string) (reply, *refusal) {
 	if s.cfg.NoStockManagement {
 		stock = "no"
 	}
+	storage := "yes"
+	if s.cfg.OrdersInPosts {
+		storage = "no"
+	}
 	value, ok := map[string]string{
 		"products/woocommerce_manage_stock": stock, "general/woocommerce_currency": s.cfg.Currency,
-		"general/woocommerce_price_num_decimals": strconv.Itoa(s.exponent),
+		"general/woocommerce_price_num_decimals": strconv.Itoa(s.exponent), "advanced/woocommerce_custom_orders_table_enabled": storage,
 	}[m[0]+"/"+m[1]]
 	if !ok {
 		return reply{}, no(http.StatusNotFound, "rest_setting_setting_invalid", "Invalid setting.")

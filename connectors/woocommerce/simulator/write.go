@@ -59,6 +59,9 @@ func (s *Simulator) batch(q request, find func(id int64) (*variant, *refusal), b
 	if len(doc.Update) > maxBatch {
 		return reply{}, no(http.StatusRequestEntityTooLarge, "woocommerce_rest_request_entity_too_large", "Unable to accept more than 100 items for this request.")
 	}
+	if len(doc.Update) == 0 {
+		return document(http.StatusOK, []byte("[]"))
+	}
 	a := reply{status: http.StatusOK, pages: -1, wrote: true}
 	b := []byte(`{"update":[`)
 	for i, u := range doc.Update {
