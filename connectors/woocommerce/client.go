@@ -261,7 +261,7 @@ func (c *client) document(resp *http.Response, text []byte) (*answer, error) {
 	a := &answer{text: string(text), total: -1}
 	r := jsonread.NewString(a.text)
 	if k := r.Peek(); k != '{' && k != '[' {
-		return nil, calls.Passing(fmt.Errorf("the answer is no JSON (%s): a cache, a firewall or a PHP warning answered instead of WooCommerce", jsonread.Clip(resp.Header.Get("Content-Type"))))
+		return nil, calls.Passing(fmt.Errorf("the answer is no JSON (%s): a cache, a firewall or a PHP warning answered instead of WooCommerce: %q", jsonread.Clip(resp.Header.Get("Content-Type")), prose(a.text)))
 	}
 	r.Skip()
 	r.End()
@@ -283,6 +283,21 @@ func (c *client) document(resp *http.Response, text []byte) (*answer, error) {
 		a.total = n
 	}
 	return a, nil
+}
+
+// prose is the beginning of a page without its tags, to know it by: of what a PHP warning was
+// printed before, nothing.
+func prose(page string) string {
+	page, _, _ = strings.Cut(page[:min(len(page), 2000)], "{")
+	page, _, _ = strings.Cut(page, "[")
+	var b strings.Builder
+	for _, part := range strings.Split(page, "<") {
+		if _, text, tagged := strings.Cut(part, ">"); tagged {
+			part = text
+		}
+		b.WriteString(part)
+	}
+	return calls.Clip(strings.Join(strings.Fields(b.String()), " "))
 }
 
 // nodes is the elements of a list as they stand in the answer.

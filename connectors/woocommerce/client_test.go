@@ -87,7 +87,7 @@ func TestAnswersAreSorted(t *testing.T) {
 		{"bad gateway", 502, nil, html, "transient", false, event.Outcome_OUTCOME_UNKNOWN, "502"},
 		{"fatal error", 500, nil, `{"code":"internal_server_error","message":"critical error"}`, "transient", false, event.Outcome_OUTCOME_UNKNOWN, "critical error"},
 		{"a page instead of an answer", 200, map[string]string{"Content-Type": "text/html"}, html, "transient", false, event.Outcome_OUTCOME_UNKNOWN, "no JSON (text/html)"},
-		{"a warning in front", 200, nil, "<br />\n<b>Warning</b>: x in y{\"update\":[]}", "transient", false, event.Outcome_OUTCOME_UNKNOWN, "no JSON"},
+		{"a warning in front", 200, nil, "<br />\n<b>Warning</b>: x in y{\"update\":[]}", "transient", false, event.Outcome_OUTCOME_UNKNOWN, `WooCommerce: "Warning: x in y"`},
 		{"half an answer", 200, nil, `{"update":[{"id":`, "transient", false, event.Outcome_OUTCOME_UNKNOWN, "cannot be read"},
 		{"half a gzip", 200, map[string]string{"Content-Encoding": "gzip"}, cut(`{"update":[]}`), "transient", false, event.Outcome_OUTCOME_UNKNOWN, "reading body"},
 		{"a number beyond 64 bits", 200, nil, `{"update":[{"id":5,"manage_stock":true,"stock_quantity":99999999999999999999}]}`, "", false, event.Outcome_OUTCOME_UNKNOWN, "99999999999999999999"},
