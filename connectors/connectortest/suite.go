@@ -3,7 +3,7 @@
 // In: recorded deliveries and records, and worlds (a simulator with handles) in which a
 // poller and a pusher can be tried. Out: test failures that name the promise of package
 // connectors that was broken. It keeps golden files below testdata, which -update writes
-// anew. Its own tests run it over toy connectors, of which each breaks one promise: a check
+// anew. For a connector's own tests it has what one is handed (deps.go). Its own tests run it over toy connectors, of which each breaks one promise: a check
 // that lets its toy pass is no check.
 package connectortest
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/money"
@@ -24,7 +25,7 @@ func TestOneRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(3 * time.Hour)
+	s.clock.Add(3 * time.Hour)
 	before := s.Stats().Refreshes
 	var wg sync.WaitGroup
 	got := make([]string, 32)
@@ -51,13 +52,14 @@ func TestOneRefresh(t *testing.T) {
 // TestSavedBeforeUse: a token that the store did not take is not used, and not lost either.
 func TestSavedBeforeUse(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
-	store := s.deps.Tokens.(*memory)
+	store := s.deps.Tokens.(*connectortest.Tokens)
 	a := newClient(s.cfg, s.deps).tokens[asUser]
-	store.fail = errors.New("disk full")
-	if _, err := a.token(context.Background(), ""); !errors.Is(err, store.fail) {
+	full := errors.New("disk full")
+	store.Fail(full)
+	if _, err := a.token(context.Background(), ""); !errors.Is(err, full) {
 		t.Fatalf("got %v, want the store's error", err)
 	}
-	store.fail = nil
+	store.Fail(nil)
 	if _, err := a.token(context.Background(), ""); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func TestTokenIsShared(t *testing.T) {
 		t.Errorf("got %q and %q, %v", one, two, err)
 	}
 	// No expires_in: something below two hours is assumed.
-	s.clock.add(tokenLife - time.Minute)
+	s.clock.Add(tokenLife - time.Minute)
 	three, err := newClient(s.cfg, s.deps).tokens[asUser].token(context.Background(), "")
 	if err != nil || three == two {
 		t.Errorf("a token without expires_in is used for longer than it lives: %v", err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
 )
@@ -47,12 +48,12 @@ func TestConsent(t *testing.T) {
 	t.Cleanup(server.Close)
 	cfg := DefaultConfig()
 	cfg.Marketplace, cfg.TestBaseURL, cfg.ClientID, cfg.ClientSecret = "EBAY_GB", server.URL, "app-id", "env:EBAY_TEST_SECRET"
-	store, clock := &memory{}, newClock()
+	store, clock := &connectortest.Tokens{}, connectortest.NewClock()
 	process := func() *connectors.Connector {
 		t.Helper()
 		c, err := New(cfg, schemas.Test, connectors.Deps{
 			Account: "ebay-uk", HTTP: httpx.NewClient(httpx.Config{AllowLoopback: true}), Log: slog.New(slog.DiscardHandler),
-			Now: clock.now, Tokens: store, Limiter: &limiter{},
+			Now: clock.Now, Tokens: store, Limiter: &connectortest.Limiter{},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -101,11 +102,12 @@ func TestConsent(t *testing.T) {
 		}
 	}
 	code := answer("code=v%5E1.1%23code&state=s&expires_in=299")
-	store.fail = errors.New("Kafka is away")
-	if err := z.Exchange(t.Context(), connectors.AuthorizeRequest{}, code); !errors.Is(err, store.fail) {
+	away := errors.New("Kafka is away")
+	store.Fail(away)
+	if err := z.Exchange(t.Context(), connectors.AuthorizeRequest{}, code); !errors.Is(err, away) {
 		t.Errorf("it was not kept: %v", err)
 	}
-	store.fail = nil
+	store.Fail(nil)
 	if err := z.Exchange(t.Context(), connectors.AuthorizeRequest{}, code); err != nil {
 		t.Fatal(err)
 	}

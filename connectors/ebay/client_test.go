@@ -15,6 +15,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/calls"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 )
 
@@ -146,8 +147,8 @@ func TestQuotas(t *testing.T) {
 	if err := poll(); err != nil {
 		t.Fatal(err)
 	}
-	l := s.deps.Limiter.(*limiter)
-	got := l.last(bucketFulfillment)
+	l := s.deps.Limiter.(*connectortest.Limiter)
+	got := l.Told(bucketFulfillment)
 	if !got.Known || got.Capacity != 4 || got.Available != 4 || got.PerSecond != 4.0/86400 {
 		t.Errorf("the limiter was told %+v", got)
 	}
@@ -162,9 +163,9 @@ func TestQuotas(t *testing.T) {
 		t.Fatalf("got %v, want RetryAfter", err)
 	}
 	// The next reader asks what is left: nothing, until midnight of the Pacific.
-	s.clock.add(retry.After)
+	s.clock.Add(retry.After)
 	_ = poll()
-	if got, want := l.last(bucketFulfillment).RetryAfter, untilNextDay(s.clock.now()); got != want {
+	if got, want := l.Told(bucketFulfillment).RetryAfter, untilNextDay(s.clock.Now()); got != want {
 		t.Errorf("the API is left alone for %s, want %s", got, want)
 	}
 }

@@ -21,7 +21,7 @@ func TestDisputes(t *testing.T) {
 	last := int64(0)
 	state := func(emitted int) event.OrderStatus {
 		t.Helper()
-		s.clock.add(10 * time.Minute)
+		s.clock.Add(10 * time.Minute)
 		raws, res := s.poll(t, connectors.Orders, req)
 		req.Cursor = res.Cursor
 		if len(raws) != emitted {
@@ -70,7 +70,7 @@ func TestDisputesWithoutScope(t *testing.T) {
 	s := open(t, simulator.Config{Scopes: []string{"sell.fulfillment"}}, nil)
 	stocked(s)
 	place(t, s, 2, time.Second)
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	if raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{}); len(raws) != 2 {
 		t.Errorf("%d orders, want 2", len(raws))
 	}

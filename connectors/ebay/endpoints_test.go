@@ -48,7 +48,7 @@ func TestEveryCallIsInTheContract(t *testing.T) {
 	if _, err := s.conn.Stock.ReadStock(ctx, []connectors.StockRef{{StockID: "85123A"}}); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	for subject := range s.conn.Poll {
 		s.poll(t, subject, connectors.PollRequest{})
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
@@ -30,7 +31,7 @@ type shop struct {
 	*simulator.Simulator
 	conn   *connectors.Connector
 	server *httptest.Server
-	clock  *clock
+	clock  *connectortest.Clock
 	deps   connectors.Deps
 	cfg    Config
 	tape   *tape
@@ -40,112 +41,14 @@ type shop struct {
 	refuse   int // calls to answer 500 first
 }
 
-// clock is a time that a test moves.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-// memory is a token store.
-type memory struct {
-	mu    sync.Mutex
-	locks map[string]*sync.Mutex
-	held  map[string][]byte
-	saves int
-	fail  error
-}
-
-func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.held[name], nil
-}
-
-func (m *memory) Save(_ context.Context, name string, value []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	if m.held == nil {
-		m.held = map[string][]byte{}
-	}
-	m.held[name] = value
-	m.saves++
-	return nil
-}
-
-func (m *memory) Lock(_ context.Context, name string) (func(), error) {
-	m.mu.Lock()
-	if m.locks == nil {
-		m.locks = map[string]*sync.Mutex{}
-	}
-	l := m.locks[name]
-	if l == nil {
-		l = &sync.Mutex{}
-		m.locks[name] = l
-	}
-	m.mu.Unlock()
-	l.Lock()
-	return l.Unlock, nil
-}
-
-// limiter lets everything pass and remembers what it was told.
-type limiter struct {
-	mu         sync.Mutex
-	waits      map[string]int
-	priorities map[connectors.Priority]int
-	told       map[string]connectors.LimitState
-}
-
-func (l *limiter) Wait(ctx context.Context, operation string, _ float64, p connectors.Priority) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.waits == nil {
-		l.waits, l.priorities = map[string]int{}, map[connectors.Priority]int{}
-	}
-	l.waits[operation]++
-	l.priorities[p]++
-	return ctx.Err()
-}
-
-func (l *limiter) Observe(operation string, s connectors.LimitState) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.told == nil {
-		l.told = map[string]connectors.LimitState{}
-	}
-	l.told[operation] = s
-}
-
-func (l *limiter) last(operation string) connectors.LimitState {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.told[operation]
-}
-
 const testToken = "verification-token-of-forty-characters-x"
 
 // open starts a simulator and opens a connector on it.
 func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 	t.Helper()
-	s := &shop{clock: newClock()}
+	s := &shop{clock: connectortest.NewClock()}
 	if sim.Now == nil {
-		sim.Now = s.clock.now
+		sim.Now = s.clock.Now
 	}
 	if sim.RetryScale == 0 {
 		sim.RetryScale = 1e-7
@@ -187,7 +90,7 @@ func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 	h.Transport = s.tape
 	s.deps = connectors.Deps{
 		Account: "ebay-uk", HTTP: h, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Now: s.clock.now, Tokens: &memory{}, Limiter: &limiter{},
+		Now: s.clock.Now, Tokens: &connectortest.Tokens{}, Limiter: &connectortest.Limiter{},
 	}
 	t.Cleanup(s.tape.CloseIdleConnections)
 	if s.conn, err = New(cfg, schemas.Test, s.deps); err != nil {
@@ -200,7 +103,7 @@ func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 func (s *shop) listen(t testing.TB) string {
 	t.Helper()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d := connectors.Delivery{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header, Received: s.clock.now()}
+		d := connectors.Delivery{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header, Received: s.clock.Now()}
 		if r.Method == http.MethodGet {
 			body, contentType, err := s.conn.Challenge.Answer(r.Context(), &d)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -24,7 +25,7 @@ func place(t *testing.T, s *shop, n int, step time.Duration) (ids []string) {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)
-		s.clock.add(step)
+		s.clock.Add(step)
 	}
 	return ids
 }
@@ -43,13 +44,13 @@ func TestOldestFirst(t *testing.T) {
 			s := open(t, simulator.Config{}, func(c *Config) { c.PageSize = size })
 			stocked(s)
 			want := place(t, s, 40, 17*time.Millisecond)
-			s.clock.add(time.Minute)
+			s.clock.Add(time.Minute)
 			raws, res := s.poll(t, connectors.Orders, connectors.PollRequest{})
 			if got := strings.Join(objects(raws), " "); got != strings.Join(want, " ") {
 				t.Errorf("got  %s\nwant %s", got, strings.Join(want, " "))
 			}
-			if !res.Watermark.Equal(s.clock.now().Truncate(time.Second)) {
-				t.Errorf("watermark %s, want eBay's clock %s", res.Watermark, s.clock.now())
+			if !res.Watermark.Equal(s.clock.Now().Truncate(time.Second)) {
+				t.Errorf("watermark %s, want eBay's clock %s", res.Watermark, s.clock.Now())
 			}
 			for i := 1; i < len(raws); i++ {
 				if raws[i].SourceTime.Before(raws[i-1].SourceTime) {
@@ -66,8 +67,8 @@ func TestOneMillisecond(t *testing.T) {
 	s := open(t, simulator.Config{}, func(c *Config) { c.PageSize = 3 })
 	stocked(s)
 	want := place(t, s, 10, 0)
-	s.clock.add(time.Minute)
-	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{Start: s.clock.now().Add(-time.Hour)})
+	s.clock.Add(time.Minute)
+	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{Start: s.clock.Now().Add(-time.Hour)})
 	if len(raws) != len(want) {
 		t.Errorf("%d orders, want %d", len(raws), len(want))
 	}
@@ -78,12 +79,12 @@ func TestQuietPoll(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
 	_, res := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	before := s.tape.made(callOrders.name())
-	s.clock.add(time.Hour)
+	s.clock.Add(time.Hour)
 	_, res = s.poll(t, connectors.Orders, connectors.PollRequest{Cursor: res.Cursor, Overlap: 5 * time.Minute, Settle: 5 * time.Second})
 	if got := s.tape.made(callOrders.name()) - before; got != 1 {
 		t.Errorf("%d calls, want 1", got)
 	}
-	if want := s.clock.now().Add(-5 * time.Second); !res.Watermark.Equal(want) {
+	if want := s.clock.Now().Add(-5 * time.Second); !res.Watermark.Equal(want) {
 		t.Errorf("watermark %s, want %s", res.Watermark, want)
 	}
 }
@@ -94,13 +95,13 @@ func TestOurClockDoesNotMatter(t *testing.T) {
 		s := open(t, simulator.Config{}, nil)
 		stocked(s)
 		place(t, s, 3, time.Second)
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 		deps := s.deps
-		deps.Now = func() time.Time { return s.clock.now().Add(off) }
+		deps.Now = func() time.Time { return s.clock.Now().Add(off) }
 		p := &orderPoller{client: newClient(s.cfg, deps)}
 		n := 0
 		res, err := p.Poll(context.Background(), connectors.PollRequest{}, func(connectors.Raw) error { n++; return nil })
-		if err != nil || n != 3 || !res.Watermark.Equal(s.clock.now()) {
+		if err != nil || n != 3 || !res.Watermark.Equal(s.clock.Now()) {
 			t.Errorf("off by %s: %d orders, watermark %s, %v", off, n, res.Watermark, err)
 		}
 	}
@@ -113,7 +114,7 @@ func TestUnpaidOrdersAreNotShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, res := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	if len(raws) != 0 {
 		t.Errorf("an unpaid order was shown")
@@ -121,7 +122,7 @@ func TestUnpaidOrdersAreNotShown(t *testing.T) {
 	if err := s.Pay(id); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, _ = s.poll(t, connectors.Orders, connectors.PollRequest{Cursor: res.Cursor})
 	if len(raws) != 1 || raws[0].Object != id {
 		t.Errorf("got %v, want %s", objects(raws), id)
@@ -157,7 +158,7 @@ func TestWholeOrders(t *testing.T) {
 	if err := s.Cancel(cancelled, "", true, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	found := map[string]*event.Order{}
 	for _, f := range s.translate(t, raws) {
@@ -235,7 +236,7 @@ func TestCrawlSavesCalls(t *testing.T) {
 	if got := s.translate(t, raws); len(got) != 1 || got[0].Products[0].Listings[0].GetShown() != 7 {
 		t.Errorf("after a change: %v", got)
 	}
-	s.clock.add(s.cfg.OffersRefresh)
+	s.clock.Add(s.cfg.OffersRefresh)
 	_, _ = s.poll(t, connectors.Products, connectors.PollRequest{Cursor: res.Cursor})
 	if got := s.tape.made(callOffers.name()) - calls; got != 4 {
 		t.Errorf("%d calls for offers, want 1 for the change and 3 because they are old", got)
@@ -248,7 +249,7 @@ func TestProductFacts(t *testing.T) {
 	raws, _ := s.poll(t, connectors.Products, connectors.PollRequest{})
 	facts := s.translate(t, raws)
 	p := facts[2].Products[0]
-	if p.Id != "MUG G/1" || p.Title != "Mug - green" || p.Status != "published" || p.UpdatedMs != s.clock.now().UnixMilli() {
+	if p.Id != "MUG G/1" || p.Title != "Mug - green" || p.Status != "published" || p.UpdatedMs != s.clock.Now().UnixMilli() {
 		t.Errorf("product %v", p)
 	}
 	l := p.Listings[0]
@@ -263,7 +264,7 @@ func TestProductFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, _ = s.poll(t, connectors.Orders, connectors.PollRequest{})
 	if o := s.translate(t, raws)[0].Orders[0]; o.Id != id || o.Lines[0].ListingId != l.Id {
 		t.Errorf("the order names listing %q, the product %q", o.Lines[0].ListingId, l.Id)
@@ -308,7 +309,7 @@ func TestOneDoesNotKeepTheOthers(t *testing.T) {
 	if err := s.RequestCancel(ids[1], "x"); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	s.tape.next = stubborn{s.tape.next, "/shipping_fulfillment"}
 	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	if len(raws) != 4 || len(s.translate(t, raws)) != 4 {
@@ -331,10 +332,12 @@ func TestHistoryGivesWay(t *testing.T) {
 	stocked(s)
 	place(t, s, 9, 24*time.Hour)
 	s.poll(t, connectors.Orders, connectors.PollRequest{})
-	l := s.deps.Limiter.(*limiter)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.priorities[connectors.Backfill] == 0 || l.priorities[connectors.Normal] == 0 {
-		t.Errorf("calls by priority: %v", l.priorities)
+	l := s.deps.Limiter.(*connectortest.Limiter)
+	calls := make(map[connectors.Priority]int)
+	for _, asked := range l.Asked() {
+		calls[asked.Priority]++
+	}
+	if calls[connectors.Backfill] == 0 || calls[connectors.Normal] == 0 {
+		t.Errorf("calls by priority: %v", calls)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -88,7 +89,7 @@ func TestRevisions(t *testing.T) {
 		}
 	}
 	results, err := s.conn.Stock.PushStock(context.Background(), []connectors.StockWrite{{StockID: "MUG-R", Quantity: 999}})
-	if err != nil || results[0].Outcome != event.Outcome_OUTCOME_NOT_SENT || results[0].Code != codeRevisions || results[0].RetryAfter != untilNextDay(s.clock.now()) {
+	if err != nil || results[0].Outcome != event.Outcome_OUTCOME_NOT_SENT || results[0].Code != codeRevisions || results[0].RetryAfter != untilNextDay(s.clock.Now()) {
 		t.Errorf("one too many: %+v, %v", results[0], err)
 	}
 	expected := int64(1000)
@@ -98,7 +99,7 @@ func TestRevisions(t *testing.T) {
 	if got := more("85123A", 5); got != "ACCEPTED " {
 		t.Errorf("another listing: %s", got)
 	}
-	s.clock.add(results[0].RetryAfter)
+	s.clock.Add(results[0].RetryAfter)
 	if got := more("MUG-R", 5); got != "ACCEPTED " {
 		t.Errorf("the next day: %s", got)
 	}
@@ -110,7 +111,7 @@ func TestRevisionsByEbay(t *testing.T) {
 	stocked(s)
 	pushed(t, s, connectors.StockWrite{StockID: "85123A", Quantity: 5})
 	results, err := s.conn.Stock.PushStock(context.Background(), []connectors.StockWrite{{StockID: "85123A", Quantity: 4}})
-	if err != nil || results[0].Outcome != event.Outcome_OUTCOME_NOT_SENT || results[0].RetryAfter != untilNextDay(s.clock.now()) {
+	if err != nil || results[0].Outcome != event.Outcome_OUTCOME_NOT_SENT || results[0].RetryAfter != untilNextDay(s.clock.Now()) {
 		t.Errorf("got %+v, %v, want NotSent until tomorrow", results[0], err)
 	}
 }
@@ -124,7 +125,7 @@ func TestUpdateAnswers(t *testing.T) {
 		return entryAnswer{Status: status, SKU: "A", Offer: offer, Errors: []fault{{ID: 25002, Category: category, Message: text}}}
 	}
 	c := &client{}
-	c.deps.Now = newClock().now
+	c.deps.Now = connectortest.NewClock().Now
 	for _, tt := range []struct {
 		name    string
 		answers []entryAnswer

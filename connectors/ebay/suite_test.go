@@ -66,7 +66,7 @@ func notificationID(d connectors.Delivery) string {
 }
 
 func world(s *shop, w connectortest.PollWorld) connectortest.PollWorld {
-	w.Advance = s.clock.add
+	w.Advance = s.clock.Add
 	w.Drift = func(bool) {} // orders leave the window, and move the others, by themselves
 	return w
 }

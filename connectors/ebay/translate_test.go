@@ -140,7 +140,7 @@ func TestOrdersOfTheSimulator(t *testing.T) {
 		}
 		want[id] = spec
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	for _, f := range s.translate(t, raws) {
 		o := f.Orders[0]

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/internal/testkit"
 )
@@ -58,7 +59,7 @@ func TestOfficialNotifications(t *testing.T) {
 	}
 	verify := func(rc *receiver, signature string, body []byte) error {
 		_, err := rc.Receive(context.Background(), &connectors.Delivery{
-			Method: http.MethodPost, Header: http.Header{signatureHeader: {signature}}, Body: body, Received: newClock().now(),
+			Method: http.MethodPost, Header: http.Header{signatureHeader: {signature}}, Body: body, Received: connectortest.NewClock().Now(),
 		})
 		return err
 	}
@@ -233,12 +234,12 @@ func TestChallenge(t *testing.T) {
 }
 
 func signedCall(s *shop, body string) *connectors.Delivery {
-	return &connectors.Delivery{Method: http.MethodPost, Header: http.Header{signatureHeader: {s.Sign([]byte(body))}}, Body: []byte(body), Received: s.clock.now()}
+	return &connectors.Delivery{Method: http.MethodPost, Header: http.Header{signatureHeader: {s.Sign([]byte(body))}}, Body: []byte(body), Received: s.clock.Now()}
 }
 
 func TestNotifications(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
-	at := func(d time.Duration) string { return s.clock.now().Add(d).Format("2006-01-02T15:04:05.000Z") }
+	at := func(d time.Duration) string { return s.clock.Now().Add(d).Format("2006-01-02T15:04:05.000Z") }
 	message := func(topic, id, published, data string) string {
 		return fmt.Sprintf(`{"metadata":{"topic":%q,"schemaVersion":"1.0"},"notification":{"notificationId":%q,"eventDate":%q,"publishDate":%q,"publishAttemptCount":1,"data":%s}}`, topic, id, published, published, data)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -183,7 +184,7 @@ func TestPushRefund(t *testing.T) {
 	if r := refund(connectors.RefundWrite{CommandID: "c5", Amount: pounds(10)}); r.Outcome != event.Outcome_OUTCOME_UNKNOWN || r.RetryAfter != settles {
 		t.Errorf("got %+v, want Unknown for %s", r, settles)
 	}
-	s.clock.add(settles)
+	s.clock.Add(settles)
 	if r := refund(connectors.RefundWrite{CommandID: "c5", Amount: pounds(10)}); r.Outcome != event.Outcome_OUTCOME_ACCEPTED {
 		t.Errorf("got %+v", r)
 	}
@@ -200,9 +201,9 @@ func TestPushRefund(t *testing.T) {
 		t.Errorf("%d refunds, the order has %v", got, truth.Refunds)
 	}
 	// Asynchronous: facts come when they are done, and each once.
-	s.clock.add(2 * time.Hour)
+	s.clock.Add(2 * time.Hour)
 	s.poll(t, connectors.Orders, connectors.PollRequest{})
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	facts := s.translate(t, raws)
 	last := facts[len(facts)-1].Orders[0]
@@ -234,13 +235,13 @@ func TestJournalFirst(t *testing.T) {
 	if _, err := s.conn.Stock.ReadStock(context.Background(), []connectors.StockRef{{StockID: "X"}}); err != nil {
 		t.Fatal(err) // there is a token
 	}
-	s.deps.Tokens.(*memory).fail = errors.New("disk full")
+	s.deps.Tokens.(*connectortest.Tokens).Fail(errors.New("disk full"))
 	w := connectors.RefundWrite{OrderID: id, CommandID: "c", Amount: pounds(1)}
 	r, err := s.conn.Refund.PushRefund(context.Background(), w)
 	if err != nil || r.Outcome != event.Outcome_OUTCOME_NOT_SENT || s.Stats().Refunds != 0 {
 		t.Errorf("got %+v, %v, %d refunds", r, err, s.Stats().Refunds)
 	}
-	s.deps.Tokens.(*memory).fail = nil
+	s.deps.Tokens.(*connectortest.Tokens).Fail(nil)
 	if err := s.deps.Tokens.Save(context.Background(), "ebay/ebay-uk/refunds/"+id, []byte("{")); err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func TestOneTokenForAll(t *testing.T) {
 	if err := firstPage(s); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Hour)
+	s.clock.Add(time.Hour)
 	var wg sync.WaitGroup
 	errs := make([]error, 32)
 	for i := range errs {
@@ -105,8 +105,8 @@ func TestOneTokenForAll(t *testing.T) {
 	if got := s.Stats().Logins; got != 2 {
 		t.Errorf("%d tokens were asked for, want one and one more", got)
 	}
-	if s.tokens.saves != 2 {
-		t.Errorf("%d tokens were stored, want 2", s.tokens.saves)
+	if s.tokens.Saves() != 2 {
+		t.Errorf("%d tokens were stored, want 2", s.tokens.Saves())
 	}
 	// Another process finds the token.
 	c, err := New(s.cfg, "test", s.deps)
@@ -133,14 +133,14 @@ func TestARevokedTokenIsReplacedOnce(t *testing.T) {
 // A token is stored before it is used; one that could not be stored is not asked for again.
 func TestATokenIsStoredBeforeItIsUsed(t *testing.T) {
 	s := open(t, simulator.Config{}, asAdmin)
-	s.tokens.fail = errors.New("disk full")
+	s.tokens.Fail(errors.New("disk full"))
 	if err := firstPage(s); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Fatalf("got %v", err)
 	}
 	if calls := s.Stats().Calls; calls != 1 {
 		t.Errorf("%d calls, want only the one for the token", calls)
 	}
-	s.tokens.fail = nil
+	s.tokens.Fail(nil)
 	if err := firstPage(s); err != nil || s.Stats().Logins != 1 {
 		t.Errorf("%v, %d tokens", err, s.Stats().Logins)
 	}
@@ -148,7 +148,7 @@ func TestATokenIsStoredBeforeItIsUsed(t *testing.T) {
 
 func TestAStoredTokenThatCannotBeRead(t *testing.T) {
 	s := open(t, simulator.Config{}, asAdmin)
-	s.tokens.held = map[string][]byte{"magento/shop-de": []byte("{")}
+	s.tokens.Put("magento/shop-de", []byte("{"))
 	if err := firstPage(s); err != nil {
 		t.Error(err)
 	}

@@ -147,8 +147,8 @@ func TestPatience(t *testing.T) {
 		if got := time.Since(begin); got < 7*time.Second || got > 10*time.Second {
 			t.Errorf("waited %s", got)
 		}
-		if s.limiter.last.RetryAfter != 7*time.Second {
-			t.Errorf("the limiter heard %+v", s.limiter.last)
+		if s.limiter.Last().RetryAfter != 7*time.Second {
+			t.Errorf("the limiter heard %+v", s.limiter.Last())
 		}
 	})
 }

@@ -379,7 +379,7 @@ func play(t *testing.T, s *shop) {
 			t.Fatalf("refund %d: %v", i, r)
 		}
 	}
-	s.clock.add(60e9)
+	s.clock.Add(60e9)
 	for _, subject := range []connectors.Subject{connectors.Orders, connectors.Products, connectors.Inventory} {
 		raws, _ := s.poll(t, subject, connectors.PollRequest{})
 		if len(raws) == 0 {

@@ -7,11 +7,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/magento/simulator"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
@@ -22,88 +21,11 @@ type shop struct {
 	*simulator.Simulator
 	conn    *connectors.Connector
 	server  *httptest.Server
-	clock   *clock
+	clock   *connectortest.Clock
 	deps    connectors.Deps
 	cfg     Config
-	tokens  *memory
-	limiter *limiter
-}
-
-// clock is a time that a test moves.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-// memory is a token store.
-type memory struct {
-	mu    sync.Mutex
-	lock  sync.Mutex
-	held  map[string][]byte
-	saves int
-	fail  error
-}
-
-func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.held[name], nil
-}
-
-func (m *memory) Save(_ context.Context, name string, value []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	if m.held == nil {
-		m.held = map[string][]byte{}
-	}
-	m.held[name] = value
-	m.saves++
-	return nil
-}
-
-func (m *memory) Lock(context.Context, string) (func(), error) {
-	m.lock.Lock()
-	return m.lock.Unlock, nil
-}
-
-// limiter lets everything pass and remembers what it was told.
-type limiter struct {
-	mu    sync.Mutex
-	waits map[string]int
-	last  connectors.LimitState
-}
-
-func (l *limiter) Wait(ctx context.Context, operation string, _ float64, _ connectors.Priority) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.waits == nil {
-		l.waits = map[string]int{}
-	}
-	l.waits[operation]++
-	return ctx.Err()
-}
-
-func (l *limiter) Observe(_ string, s connectors.LimitState) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last = s
+	tokens  *connectortest.Tokens
+	limiter *connectortest.Limiter
 }
 
 // configured is a connection with an integration's keys, to an address on this machine.
@@ -133,9 +55,9 @@ func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 // openOn puts something between the connector and the simulator.
 func openOn(t testing.TB, sim simulator.Config, between func(http.Handler) http.Handler, change func(*Config)) *shop {
 	t.Helper()
-	s := &shop{clock: newClock(), tokens: &memory{}, limiter: &limiter{}}
+	s := &shop{clock: connectortest.NewClock(), tokens: &connectortest.Tokens{}, limiter: &connectortest.Limiter{}}
 	if sim.Now == nil {
-		sim.Now = s.clock.now
+		sim.Now = s.clock.Now
 	}
 	s.Simulator = simulator.New(sim)
 	s.server = httptest.NewServer(between(s.Simulator))
@@ -146,7 +68,7 @@ func openOn(t testing.TB, sim simulator.Config, between func(http.Handler) http.
 	}
 	s.deps = connectors.Deps{
 		Account: "shop-de", HTTP: httpx.NewClient(httpx.Config{AllowLoopback: true}), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Now: s.clock.now, Tokens: s.tokens, Limiter: s.limiter,
+		Now: s.clock.Now, Tokens: s.tokens, Limiter: s.limiter,
 	}
 	t.Cleanup(s.deps.HTTP.CloseIdleConnections)
 	c, err := New(s.cfg, schemas.Test, s.deps)

@@ -49,11 +49,11 @@ func TestAWholePageWithinOneSecond(t *testing.T) {
 	}, func(c *Config) { c.PageSize, c.MaxPages = 3, 2 })
 	heart := stocked(s)[0].Variants[0]
 	placed(t, s, heart, 2)
-	s.clock.add(time.Second)
+	s.clock.Add(time.Second)
 	placed(t, s, heart, 11)
-	s.clock.add(time.Second)
+	s.clock.Add(time.Second)
 	placed(t, s, heart, 2)
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, res := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	var want []string
 	for i := range 15 {
@@ -77,7 +77,7 @@ func TestAWholePageWithinOneSecond(t *testing.T) {
 			t.Errorf("page %s was asked for", p)
 		}
 	}
-	if want := s.clock.now(); !res.Watermark.Equal(want) {
+	if want := s.clock.Now(); !res.Watermark.Equal(want) {
 		t.Errorf("watermark %s, want %s", res.Watermark, want)
 	}
 }
@@ -89,7 +89,7 @@ func TestAShipmentThatDoesNotMoveItsOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Hour)
+	s.clock.Add(time.Hour)
 	_, res := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	o, _ := s.Order(id)
 	before := o.Updated
@@ -99,7 +99,7 @@ func TestAShipmentThatDoesNotMoveItsOrder(t *testing.T) {
 	if o, _ = s.Order(id); !o.Updated.Equal(before) {
 		t.Fatal("the simulator moves the order")
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{Cursor: res.Cursor, Overlap: time.Minute})
 	if len(raws) != 1 {
 		t.Fatalf("%d orders came, want the one that was shipped", len(raws))
@@ -120,17 +120,17 @@ func TestSettling(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
 	heart := stocked(s)[0].Variants[0]
 	placed(t, s, heart, 1)
-	s.clock.add(8 * time.Second)
+	s.clock.Add(8 * time.Second)
 	placed(t, s, heart, 1)
-	s.clock.add(3 * time.Second)
+	s.clock.Add(3 * time.Second)
 	raws, res := s.poll(t, connectors.Orders, connectors.PollRequest{Settle: 10 * time.Second})
 	if diff := cmp.Diff([]string{"1"}, objects(raws)); diff != "" {
 		t.Error(diff)
 	}
-	if want := s.clock.now().Add(-10 * time.Second); !res.Watermark.Equal(want) {
+	if want := s.clock.Now().Add(-10 * time.Second); !res.Watermark.Equal(want) {
 		t.Errorf("watermark %s, want %s", res.Watermark, want)
 	}
-	s.clock.add(10 * time.Second)
+	s.clock.Add(10 * time.Second)
 	raws, _ = s.poll(t, connectors.Orders, connectors.PollRequest{Cursor: res.Cursor, Settle: 10 * time.Second})
 	if diff := cmp.Diff([]string{"2"}, objects(raws)); diff != "" {
 		t.Error(diff)
@@ -190,12 +190,12 @@ func TestCursors(t *testing.T) {
 	// A poll that is cut short goes on in the same list, from the same window.
 	stocked(s)
 	placed(t, s, 1, 3)
-	begun := part{Leg: 1, From: s.clock.now().Add(-time.Hour), At: s.clock.now().Add(-time.Hour), Bound: s.clock.now()}
+	begun := part{Leg: 1, From: s.clock.Now().Add(-time.Hour), At: s.clock.Now().Add(-time.Hour), Bound: s.clock.Now()}
 	b, err := json.Marshal(cursor{Until: begun.From, Part: &begun})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(time.Hour)
+	s.clock.Add(time.Hour)
 	raws, res := s.poll(t, connectors.Orders, connectors.PollRequest{Cursor: b})
 	if len(raws) != 0 || !res.Watermark.Equal(begun.Bound) {
 		t.Errorf("%d orders of a list that was read, watermark %s; want the end of the window that was begun, %s", len(raws), res.Watermark, begun.Bound)
@@ -219,7 +219,7 @@ func TestQuantitiesAreReadWhenItIsTime(t *testing.T) {
 		wait time.Duration
 		want int
 	}{{30 * time.Minute, 0}, {31 * time.Minute, 3}} {
-		s.clock.add(step.wait)
+		s.clock.Add(step.wait)
 		again, next := s.poll(t, connectors.Inventory, connectors.PollRequest{Cursor: res.Cursor})
 		if len(again) != step.want {
 			t.Errorf("after %s: %d quantities, want %d", step.wait, len(again), step.want)
@@ -232,10 +232,10 @@ func TestQuantitiesAreReadWhenItIsTime(t *testing.T) {
 func TestPricesDoNotMoveAProduct(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
 	stocked(s)
-	s.clock.add(time.Hour)
+	s.clock.Add(time.Hour)
 	_, res := s.poll(t, connectors.Products, connectors.PollRequest{})
 	s.push(t, connectors.StockWrite{StockID: "85123A", Quantity: 1})
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	if raws, _ := s.poll(t, connectors.Products, connectors.PollRequest{Cursor: res.Cursor}); len(raws) != 0 {
 		t.Errorf("%d products came", len(raws))
 	}
@@ -280,10 +280,10 @@ func TestHiddenProducts(t *testing.T) {
 	for i := range 21 {
 		s.AddProduct(simulator.ProductSpec{Title: "P", Variants: []simulator.VariantSpec{{SKU: fmt.Sprint("P", i), Price: "1", Tracked: true}}})
 		if i%7 == 6 {
-			s.clock.add(time.Second)
+			s.clock.Add(time.Second)
 		}
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	raws, res := s.poll(t, connectors.Products, connectors.PollRequest{})
 	seen := map[string]bool{}
 	for _, r := range raws {
@@ -292,7 +292,7 @@ func TestHiddenProducts(t *testing.T) {
 	if len(seen) != 14 {
 		t.Errorf("%d products came, want the 14 that are shown: %v", len(seen), objects(raws))
 	}
-	if !res.Watermark.Equal(s.clock.now()) {
+	if !res.Watermark.Equal(s.clock.Now()) {
 		t.Errorf("watermark %s", res.Watermark)
 	}
 }

@@ -111,7 +111,7 @@ func TestTheSourceAllowsForOpenOrders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Cancel(cancelled, "", true, s.clock.now()); err != nil {
+	if err := s.Cancel(cancelled, "", true, s.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	got := s.push(t, connectors.StockWrite{StockID: "85123A", Quantity: 7}, connectors.StockWrite{StockID: "MUG-R", Quantity: 10}, connectors.StockWrite{StockID: "MUG-G", Quantity: 4})

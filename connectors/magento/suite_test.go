@@ -56,7 +56,7 @@ func TestSuite(t *testing.T) {
 var capabilities = []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "stock", "price", "fulfilment", "cancel", "refund"}
 
 func world(s *shop, w connectortest.PollWorld) connectortest.PollWorld {
-	w.Advance = s.clock.add
+	w.Advance = s.clock.Add
 	// Pages always drift, as Magento's do.
 	w.Drift = func(bool) {}
 	return w

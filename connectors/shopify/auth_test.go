@@ -16,6 +16,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/bearer"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/schemas"
 )
@@ -76,7 +77,7 @@ func TestManyCallersRefreshOnce(t *testing.T) {
 				if got := s.Stats().Refreshes; got != round {
 					t.Fatalf("round %d: %d refreshes", round, got)
 				}
-				s.clock.add(tc.life)
+				s.clock.Add(tc.life)
 			}
 		})
 	}
@@ -85,8 +86,8 @@ func TestManyCallersRefreshOnce(t *testing.T) {
 func TestTokenIsSavedBeforeItIsUsed(t *testing.T) {
 	t.Setenv("SHOPIFY_TEST_REFRESH", "first")
 	s := open(t, simulator.Config{RefreshToken: "first"}, offline(t))
-	store := s.deps.Tokens.(*memory)
-	store.fail = errors.New("disk full")
+	store := s.deps.Tokens.(*connectortest.Tokens)
+	store.Fail(errors.New("disk full"))
 	if r := s.check(t, s.conn); r[0].OK || !strings.Contains(r[0].Detail, "disk full") {
 		t.Errorf("a token that was not saved was used: %+v", r[0])
 	}
@@ -94,7 +95,7 @@ func TestTokenIsSavedBeforeItIsUsed(t *testing.T) {
 		t.Errorf("%d calls with a token that was not saved", got)
 	}
 	// The token that Shopify gave is not lost: the old one is dead already.
-	store.fail = nil
+	store.Fail(nil)
 	if r := s.check(t, s.conn); !r[0].OK {
 		t.Errorf("after the store came back: %+v", r[0])
 	}
@@ -102,12 +103,12 @@ func TestTokenIsSavedBeforeItIsUsed(t *testing.T) {
 		t.Errorf("%d refreshes", got)
 	}
 	// The pair before is kept, and the next process goes on with the newest.
-	s.clock.add(2 * time.Hour)
+	s.clock.Add(2 * time.Hour)
 	if r := s.check(t, s.again(t)); !r[0].OK {
 		t.Errorf("the next process: %+v", r[0])
 	}
 	var kept bearer.Token
-	if err := json.Unmarshal(store.held["shopify/shop-uk"], &kept); err != nil {
+	if err := json.Unmarshal(store.Held("shopify/shop-uk"), &kept); err != nil {
 		t.Fatal(err)
 	}
 	if kept.Previous == nil || kept.Previous.Refresh == "" || kept.Previous.Refresh == kept.Refresh {
@@ -214,27 +215,31 @@ func TestAnotherConfiguredRefreshTokenBeginsAnotherChain(t *testing.T) {
 			office := &tokenOffice{live: map[string]bool{"first": true, "second": true}}
 			server := httptest.NewServer(office)
 			defer server.Close()
-			clock, store := newClock(), &memory{}
+			clock, store := connectortest.NewClock(), &connectortest.Tokens{}
 			process := func(configured string) *auth {
 				t.Setenv("SHOPIFY_TEST_REFRESH", configured)
 				t.Setenv("SHOPIFY_TEST_SECRET", "secret")
 				cfg := DefaultConfig()
 				cfg.Auth, cfg.RefreshToken, cfg.ClientSecret = AuthOfflineToken, "env:SHOPIFY_TEST_REFRESH", "env:SHOPIFY_TEST_SECRET"
-				return newAuth(cfg, server.URL, server.Client(), connectors.Deps{Account: "shop-uk", Now: clock.now, Tokens: store})
+				return newAuth(cfg, server.URL, server.Client(), connectors.Deps{Account: "shop-uk", Now: clock.Now, Tokens: store})
 			}
 			if _, err := process("first").token(t.Context(), ""); err != nil {
 				t.Fatal(err)
 			}
 			var stored bearer.Token
-			if err := json.Unmarshal(store.held["shopify/shop-uk"], &stored); err != nil || stored.Begun == "" || strings.Contains(stored.Begun, "first") {
+			if err := json.Unmarshal(store.Held("shopify/shop-uk"), &stored); err != nil || stored.Begun == "" || strings.Contains(stored.Begun, "first") {
 				t.Fatalf("stored %+v: %v", stored, err)
 			}
 			if tc.before != nil {
 				tc.before(office, &stored)
-				store.held["shopify/shop-uk"], _ = json.Marshal(&stored)
+				value, err := json.Marshal(&stored)
+				if err != nil {
+					t.Fatal(err)
+				}
+				store.Put("shopify/shop-uk", value)
 			}
 			if tc.late {
-				clock.add(2 * time.Hour)
+				clock.Add(2 * time.Hour)
 			}
 			office.asked = nil
 			next := process(tc.configured)

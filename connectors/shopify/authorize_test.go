@@ -16,6 +16,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/bearer"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/schemas"
 )
@@ -201,7 +202,7 @@ func TestConnect(t *testing.T) {
 				t.Fatalf("granted %v, %v", granted, err)
 			}
 			var kept bearer.Token
-			if err := json.Unmarshal(s.deps.Tokens.(*memory).held["shopify/shop-uk"], &kept); err != nil || (kept.Begun == fingerprint("first")) != (s.cfg.Auth == AuthOfflineToken) {
+			if err := json.Unmarshal(s.deps.Tokens.(*connectortest.Tokens).Held("shopify/shop-uk"), &kept); err != nil || (kept.Begun == fingerprint("first")) != (s.cfg.Auth == AuthOfflineToken) {
 				t.Errorf("stored as begun by %q, %v", kept.Begun, err)
 			}
 			both := []*connectors.Connector{s.conn, s.again(t)}
@@ -220,7 +221,7 @@ func TestConnect(t *testing.T) {
 				if st := s.Stats(); st.Refreshes != round || st.Exchanges != 1 {
 					t.Fatalf("round %d: %d refreshes, %d exchanges", round, st.Refreshes, st.Exchanges)
 				}
-				s.clock.add(time.Hour)
+				s.clock.Add(time.Hour)
 			}
 			// The code is good once.
 			if _, err := a.Exchange(t.Context(), query, testState); err == nil {
@@ -255,7 +256,7 @@ func TestConnectAgain(t *testing.T) {
 		t.Errorf("with the new token: %v", err)
 	}
 	var kept bearer.Token
-	if err := json.Unmarshal(s.deps.Tokens.(*memory).held["shopify/shop-uk"], &kept); err != nil || kept.Previous == nil || kept.Previous.Refresh == kept.Refresh {
+	if err := json.Unmarshal(s.deps.Tokens.(*connectortest.Tokens).Held("shopify/shop-uk"), &kept); err != nil || kept.Previous == nil || kept.Previous.Refresh == kept.Refresh {
 		t.Errorf("the pair before is not kept: %v", err)
 	}
 }
@@ -263,14 +264,14 @@ func TestConnectAgain(t *testing.T) {
 // Saved before used: and when the store fails, the code, which is good once, is not wasted.
 func TestConnectWhenTheStoreFails(t *testing.T) {
 	s := open(t, simulator.Config{}, byCode)
-	store := s.deps.Tokens.(*memory)
+	store := s.deps.Tokens.(*connectortest.Tokens)
 	a := s.authorisation(t)
 	query := s.Callback(testState, a.Scopes()...)
-	store.fail = errors.New("disk full")
+	store.Fail(errors.New("disk full"))
 	if _, err := a.Exchange(t.Context(), query, testState); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("got %v", err)
 	}
-	store.fail = nil
+	store.Fail(nil)
 	granted, err := a.Exchange(t.Context(), query, testState)
 	if err != nil || len(granted) == 0 {
 		t.Errorf("again: %v, %v", granted, err)
@@ -290,15 +291,15 @@ func TestConnectWithoutARefreshToken(t *testing.T) {
 	if !errors.Is(err, connectors.ErrPermanent) || !strings.Contains(err.Error(), "refresh token") {
 		t.Errorf("got %v", err)
 	}
-	if got := s.deps.Tokens.(*memory).held; len(got) != 0 {
-		t.Errorf("something was saved: %d", len(got))
+	if got := s.deps.Tokens.(*connectortest.Tokens).Len(); got != 0 {
+		t.Errorf("something was saved: %d", got)
 	}
 }
 
 func TestVerify(t *testing.T) {
 	s := open(t, simulator.Config{}, byCode)
 	secret := s.Simulator.Config().ClientSecret
-	now := s.clock.now()
+	now := s.clock.Now()
 	good := func() url.Values {
 		return url.Values{"code": {"abc"}, "shop": {"simulated.myshopify.com"}, "state": {testState}, "timestamp": {stringID(now.Unix())}, "host": {"YWRtaW4"}}
 	}
@@ -411,9 +412,9 @@ func FuzzVerify(f *testing.F) {
 	f.Setenv("SHOPIFY_FUZZ", "secret")
 	cfg := DefaultConfig()
 	cfg.Shop, cfg.ClientID, cfg.ClientSecret, cfg.Auth = "acme.myshopify.com", "id", "env:SHOPIFY_FUZZ", AuthAuthorizationCode
-	clock := newClock()
-	a := &authorisation{cfg: cfg, auth: &auth{cfg: cfg, deps: connectors.Deps{Now: clock.now}}}
-	good := simulator.SignQuery("secret", url.Values{"code": {"abc"}, "shop": {cfg.Shop}, "state": {testState}, "timestamp": {stringID(clock.now().Unix())}})
+	clock := connectortest.NewClock()
+	a := &authorisation{cfg: cfg, auth: &auth{cfg: cfg, deps: connectors.Deps{Now: clock.Now}}}
+	good := simulator.SignQuery("secret", url.Values{"code": {"abc"}, "shop": {cfg.Shop}, "state": {testState}, "timestamp": {stringID(clock.Now().Unix())}})
 	for _, q := range []string{good, "", "a=b&hmac=", "%zz=1", "code=1&code=2"} {
 		f.Add(q)
 	}

@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
 // answering opens a connector on a server that answers GraphQL as given.
-func answering(t *testing.T, answer http.HandlerFunc) (*connectors.Connector, *limiter) {
+func answering(t *testing.T, answer http.HandlerFunc) (*connectors.Connector, *connectortest.Limiter) {
 	t.Helper()
 	t.Setenv("SHOPIFY_TEST_ACCESS", "token")
 	s := open(t, simulator.Config{}, func(c *Config) { c.Auth, c.AccessToken = AuthAccessToken, "env:SHOPIFY_TEST_ACCESS" })
@@ -32,7 +33,7 @@ func answering(t *testing.T, answer http.HandlerFunc) (*connectors.Connector, *l
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, s.deps.Limiter.(*limiter)
+	return c, s.deps.Limiter.(*connectortest.Limiter)
 }
 
 var aWrite = []connectors.StockWrite{{ListingID: "1", StockID: "2", Location: "3", Quantity: 4, CommandID: "c"}}
@@ -138,11 +139,11 @@ func TestBucketIsTold(t *testing.T) {
 			t.Fatalf("%+v, %v", results, err)
 		}
 	}
-	if want := (connectors.LimitState{Capacity: 2000, Available: 1988, PerSecond: 100, Known: true, Spent: 12}); l.last != want {
-		t.Errorf("told %+v, want %+v", l.last, want)
+	if want := (connectors.LimitState{Capacity: 2000, Available: 1988, PerSecond: 100, Known: true, Spent: 12}); l.Last() != want {
+		t.Errorf("told %+v, want %+v", l.Last(), want)
 	}
-	if l.waits[0] != docSetQuantities.cost || l.waits[1] != 12 {
-		t.Errorf("waited for %v: the second call knows what the first one cost", l.waits)
+	if asked := l.Asked(); asked[0].Cost != docSetQuantities.cost || asked[1].Cost != 12 {
+		t.Errorf("asked for %v: the second call knows what the first one cost", asked)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
@@ -23,7 +24,7 @@ type shop struct {
 	*simulator.Simulator
 	conn   *connectors.Connector
 	server *httptest.Server
-	clock  *clock
+	clock  *connectortest.Clock
 	deps   connectors.Deps
 	cfg    Config
 
@@ -32,86 +33,12 @@ type shop struct {
 	refuse   int // calls to answer 500 first
 }
 
-// clock is a time that a test moves.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-// memory is a token store.
-type memory struct {
-	mu    sync.Mutex
-	lock  sync.Mutex
-	held  map[string][]byte
-	saves int
-	fail  error
-}
-
-func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.held[name], nil
-}
-
-func (m *memory) Save(_ context.Context, name string, value []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	if m.held == nil {
-		m.held = map[string][]byte{}
-	}
-	m.held[name] = value
-	m.saves++
-	return nil
-}
-
-func (m *memory) Lock(context.Context, string) (func(), error) {
-	m.lock.Lock()
-	return m.lock.Unlock, nil
-}
-
-// limiter lets everything pass and remembers what it was told.
-type limiter struct {
-	mu    sync.Mutex
-	waits []float64
-	last  connectors.LimitState
-}
-
-func (l *limiter) Wait(ctx context.Context, _ string, cost float64, _ connectors.Priority) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waits = append(l.waits, cost)
-	return ctx.Err()
-}
-
-func (l *limiter) Observe(_ string, s connectors.LimitState) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last = s
-}
-
 // open starts a simulator and opens a connector on it.
 func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 	t.Helper()
-	s := &shop{clock: newClock()}
+	s := &shop{clock: connectortest.NewClock()}
 	if sim.Now == nil {
-		sim.Now = s.clock.now
+		sim.Now = s.clock.Now
 	}
 	if sim.RestoreRate == 0 {
 		sim.MaximumAvailable, sim.RestoreRate = 1e9, 1e9
@@ -138,7 +65,7 @@ func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 	s.cfg = cfg
 	s.deps = connectors.Deps{
 		Account: "shop-uk", HTTP: httpx.NewClient(httpx.Config{AllowLoopback: true}), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Now: s.clock.now, Tokens: &memory{}, Limiter: &limiter{},
+		Now: s.clock.Now, Tokens: &connectortest.Tokens{}, Limiter: &connectortest.Limiter{},
 	}
 	t.Cleanup(s.deps.HTTP.CloseIdleConnections)
 	c, err := New(cfg, schemas.Test, s.deps)
@@ -161,7 +88,7 @@ func (s *shop) listen(t testing.TB) string {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		s.received = append(s.received, connectors.Delivery{Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body, Received: s.clock.now()})
+		s.received = append(s.received, connectors.Delivery{Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body, Received: s.clock.Now()})
 	}))
 	t.Cleanup(hook.Close)
 	return hook.URL + "/webhooks/shopify/shop-uk"

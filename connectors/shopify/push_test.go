@@ -173,7 +173,7 @@ func TestOrderOfManyPages(t *testing.T) {
 	changing := httptest.NewServer(before(s.Simulator, docOrderLines.name, func() {
 		if edits < 2 {
 			edits++
-			s.clock.add(time.Second)
+			s.clock.Add(time.Second)
 			if err := s.EditOrder(id, []simulator.LineSpec{{Variant: p[0].Variants[0], Quantity: 1}}, time.Time{}); err != nil {
 				t.Error(err)
 			}

@@ -113,7 +113,7 @@ func TestWebhookAndPollGiveTheSameOrder(t *testing.T) {
 					t.Errorf("%s: the bytes differ", step)
 				}
 			}
-			s.clock.add(time.Minute)
+			s.clock.Add(time.Minute)
 		})
 		if seen < 12 {
 			t.Errorf("only %d changes were compared", seen)
@@ -157,7 +157,7 @@ func TestOrderIsTheShopsTruth(t *testing.T) {
 				}
 			}
 		}
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 	})
 }
 

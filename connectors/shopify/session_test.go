@@ -24,6 +24,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/bearer"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/schemas"
 )
@@ -31,7 +32,7 @@ import (
 // opened is a query as the admin opens the app's address with it, with another session token.
 func (s *shop) opened(token string) string {
 	return simulator.SignQuery(s.Simulator.Config().ClientSecret, url.Values{
-		"id_token": {token}, "shop": {s.cfg.Shop}, "timestamp": {stringID(s.clock.now().Unix())}, "embedded": {"1"}, "host": {"YWRtaW4"},
+		"id_token": {token}, "shop": {s.cfg.Shop}, "timestamp": {stringID(s.clock.Now().Unix())}, "embedded": {"1"}, "host": {"YWRtaW4"},
 	})
 }
 
@@ -84,7 +85,7 @@ func TestSession(t *testing.T) {
 				t.Fatal(err)
 			}
 			var kept bearer.Token
-			if err := json.Unmarshal(s.deps.Tokens.(*memory).held["shopify/shop-uk"], &kept); err != nil || kept.Refresh == "" || (kept.Begun == fingerprint("first")) != (s.cfg.Auth == AuthOfflineToken) {
+			if err := json.Unmarshal(s.deps.Tokens.(*connectortest.Tokens).Held("shopify/shop-uk"), &kept); err != nil || kept.Refresh == "" || (kept.Begun == fingerprint("first")) != (s.cfg.Auth == AuthOfflineToken) {
 				t.Errorf("stored as begun by %q, %v", kept.Begun, err)
 			}
 			both := []*connectors.Connector{s.conn, s.again(t)}
@@ -101,7 +102,7 @@ func TestSession(t *testing.T) {
 				if st := s.Stats(); st.Refreshes != round || st.Exchanges != 1 {
 					t.Fatalf("round %d: %d refreshes, %d exchanges", round, st.Refreshes, st.Exchanges)
 				}
-				s.clock.add(time.Hour)
+				s.clock.Add(time.Hour)
 			}
 			// By now the session has ended.
 			if err := s.conn.Embed.Opened(answer); !errors.Is(err, connectors.ErrUnauthentic) {
@@ -124,14 +125,14 @@ func TestFrames(t *testing.T) {
 // Saved before used: and when the store fails, what Shopify gave is not asked for again.
 func TestSessionWhenTheStoreFails(t *testing.T) {
 	s := open(t, simulator.Config{}, byCode)
-	store := s.deps.Tokens.(*memory)
+	store := s.deps.Tokens.(*connectortest.Tokens)
 	a := s.authorisation(t)
 	query := s.OpenApp()
-	store.fail = errors.New("disk full")
+	store.Fail(errors.New("disk full"))
 	if _, err := a.ExchangeSession(t.Context(), query); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("got %v", err)
 	}
-	store.fail = nil
+	store.Fail(nil)
 	granted, err := a.ExchangeSession(t.Context(), query)
 	if err != nil || len(a.Missing(granted)) != 0 || !slices.Contains(granted, "write_orders") {
 		t.Errorf("again: %v, %v", granted, err)
@@ -167,8 +168,8 @@ func TestSessionAfterALostAnswer(t *testing.T) {
 	if _, err := a.ExchangeSession(t.Context(), query); err == nil || errors.Is(err, connectors.ErrNeedsAuthorisation) || errors.Is(err, connectors.ErrPermanent) {
 		t.Errorf("the lost answer: %v", err)
 	}
-	if got := s.deps.Tokens.(*memory).held; len(got) != 0 {
-		t.Errorf("something was saved: %d", len(got))
+	if got := s.deps.Tokens.(*connectortest.Tokens).Len(); got != 0 {
+		t.Errorf("something was saved: %d", got)
 	}
 	if _, err := a.ExchangeSession(t.Context(), query); err != nil {
 		t.Fatal(err)
@@ -233,8 +234,8 @@ func TestSessionRefused(t *testing.T) {
 					t.Errorf("the error holds a secret: %v", err)
 				}
 			}
-			if held := s.deps.Tokens.(*memory).held; len(held) != 0 || calls != 1 {
-				t.Errorf("saved %d, after %d calls", len(held), calls)
+			if held := s.deps.Tokens.(*connectortest.Tokens).Len(); held != 0 || calls != 1 {
+				t.Errorf("saved %d, after %d calls", held, calls)
 			}
 		})
 	}
@@ -242,10 +243,10 @@ func TestSessionRefused(t *testing.T) {
 
 // By the simulator: it refuses a session that ended, though our clock says otherwise.
 func TestSessionRefusedByTheShop(t *testing.T) {
-	late := newClock()
-	s := open(t, simulator.Config{Now: late.now}, byCode)
+	late := connectortest.NewClock()
+	s := open(t, simulator.Config{Now: late.Now}, byCode)
 	query := s.OpenApp()
-	late.add(time.Minute)
+	late.Add(time.Minute)
 	if _, err := s.authorisation(t).ExchangeSession(t.Context(), query); !errors.Is(err, connectors.ErrNeedsAuthorisation) || !strings.Contains(err.Error(), "session token") {
 		t.Errorf("got %v", err)
 	}
@@ -254,8 +255,8 @@ func TestSessionRefusedByTheShop(t *testing.T) {
 		t.Errorf("a token that never ends: %v", err)
 	}
 	for _, s := range []*shop{s, never} {
-		if held := s.deps.Tokens.(*memory).held; len(held) != 0 {
-			t.Errorf("saved %d", len(held))
+		if held := s.deps.Tokens.(*connectortest.Tokens).Len(); held != 0 {
+			t.Errorf("saved %d", held)
 		}
 	}
 }
@@ -265,7 +266,7 @@ func TestSessionRefusedByTheShop(t *testing.T) {
 func TestSessionClaims(t *testing.T) {
 	s := open(t, simulator.Config{}, byCode)
 	secret := s.Simulator.Config().ClientSecret
-	now := s.clock.now().Unix()
+	now := s.clock.Now().Unix()
 	sign := func(change func(*simulator.Session)) string {
 		c := s.Session()
 		change(&c)
@@ -379,7 +380,7 @@ func TestSessionQuery(t *testing.T) {
 		{"good", "simulated-secret", func(url.Values) {}, true},
 		{"another secret", "other", func(url.Values) {}, false},
 		{"another shop", "simulated-secret", func(q url.Values) { q.Set("shop", "other.myshopify.com") }, false},
-		{"old", "simulated-secret", func(q url.Values) { q.Set("timestamp", stringID(s.clock.now().Unix()-91)) }, false},
+		{"old", "simulated-secret", func(q url.Values) { q.Set("timestamp", stringID(s.clock.Now().Unix()-91)) }, false},
 		{"no session token", "simulated-secret", func(q url.Values) { q.Del("id_token") }, false},
 		{"two session tokens", "simulated-secret", func(q url.Values) { q.Add("id_token", "x") }, false},
 	} {
@@ -447,9 +448,9 @@ func FuzzSession(f *testing.F) {
 	f.Setenv("SHOPIFY_FUZZ", "secret")
 	cfg := DefaultConfig()
 	cfg.Shop, cfg.ClientID, cfg.ClientSecret, cfg.Auth = "acme.myshopify.com", "id", "env:SHOPIFY_FUZZ", AuthAuthorizationCode
-	clock := newClock()
-	a := &authorisation{cfg: cfg, auth: &auth{cfg: cfg, deps: connectors.Deps{Now: clock.now}}}
-	now := clock.now().Unix()
+	clock := connectortest.NewClock()
+	a := &authorisation{cfg: cfg, auth: &auth{cfg: cfg, deps: connectors.Deps{Now: clock.Now}}}
+	now := clock.Now().Unix()
 	good := simulator.Session{
 		Issuer: "https://acme.myshopify.com/admin", Dest: "https://acme.myshopify.com", Audience: "id", Expires: now + 60, NotBefore: now,
 	}.Sign("secret")

@@ -96,7 +96,7 @@ func TestSuite(t *testing.T) {
 }
 
 func world(s *shop, w connectortest.PollWorld) connectortest.PollWorld {
-	w.Advance = s.clock.add
+	w.Advance = s.clock.Add
 	w.Drift = func(on bool) { s.SetFaults(simulator.Faults{PageDrift: on}) }
 	return w
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/woocommerce/simulator"
 )
 
@@ -56,7 +57,7 @@ func BenchmarkReceive(b *testing.B) {
 	b.Setenv("WOO_TEST_WEBHOOK", "bench-secret")
 	rc := &receiver{cfg: testConfig("http://127.0.0.1:1")}
 	body := orderBody(1)
-	d := &connectors.Delivery{Header: map[string][]string{}, Body: body, Received: newClock().now()}
+	d := &connectors.Delivery{Header: map[string][]string{}, Body: body, Received: connectortest.NewClock().Now()}
 	d.Header.Set("Content-Type", "application/json")
 	d.Header.Set("X-WC-Webhook-Topic", "order.updated")
 	d.Header.Set("X-WC-Webhook-Delivery-ID", "0bf1573b")

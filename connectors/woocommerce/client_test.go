@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/woocommerce/simulator"
 	"github.com/helloword/crossdock/schemas/event"
 )
@@ -26,7 +27,7 @@ type transport func(*http.Request) (*http.Response, error)
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // answered opens a client whose shop answers as f says.
-func answered(t testing.TB, f func(*http.Request) (*http.Response, error), change func(*Config)) (*client, *limiter) {
+func answered(t testing.TB, f func(*http.Request) (*http.Response, error), change func(*Config)) (*client, *connectortest.Limiter) {
 	t.Helper()
 	t.Setenv("WOO_TEST_KEY", "ck_key")
 	t.Setenv("WOO_TEST_SECRET", "cs_geheim")
@@ -35,8 +36,8 @@ func answered(t testing.TB, f func(*http.Request) (*http.Response, error), chang
 	if change != nil {
 		change(&cfg)
 	}
-	l := &limiter{}
-	return newClient(cfg, connectors.Deps{Account: "a", HTTP: &http.Client{Transport: transport(f)}, Now: newClock().now, Limiter: l}), l
+	l := &connectortest.Limiter{}
+	return newClient(cfg, connectors.Deps{Account: "a", HTTP: &http.Client{Transport: transport(f)}, Now: connectortest.NewClock().Now, Limiter: l}), l
 }
 
 func respond(code int, header map[string]string, body string) func(*http.Request) (*http.Response, error) {
@@ -156,7 +157,7 @@ func TestBrokenConnections(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	s := &shop{clock: newClock(), limit: &limiter{}}
+	s := &shop{clock: connectortest.NewClock(), limit: &connectortest.Limiter{}}
 	s.connect(t, testConfig(server.URL))
 	t.Setenv("WOO_TEST_KEY", "ck_key")
 	t.Setenv("WOO_TEST_SECRET", "cs_geheim")
@@ -183,8 +184,8 @@ func TestReadsAreRepeated(t *testing.T) {
 		if _, err := c.read(t.Context(), "orders", nil, connectors.Normal); err != nil || calls.Load() != 3 {
 			t.Errorf("%d calls, %v", calls.Load(), err)
 		}
-		if waited := time.Since(begin); waited < 7*time.Second || l.last.RetryAfter != 7*time.Second || l.waits != 3 {
-			t.Errorf("waited %s, told the limiter %s, asked it %d times", waited, l.last.RetryAfter, l.waits)
+		if waited := time.Since(begin); waited < 7*time.Second || l.Last().RetryAfter != 7*time.Second || len(l.Asked()) != 3 {
+			t.Errorf("waited %s, told the limiter %s, asked it %d times", waited, l.Last().RetryAfter, len(l.Asked()))
 		}
 		c, _ = answered(t, respond(502, nil, ""), nil)
 		if _, err := c.read(t.Context(), "orders", nil, connectors.Normal); err == nil {
@@ -201,7 +202,7 @@ func TestSmallerPages(t *testing.T) {
 		if _, err := s.PlaceOrder(simulator.OrderSpec{Lines: []simulator.LineSpec{{Variant: p[0].Variants[0], Quantity: 1}}}); err != nil {
 			t.Fatal(err)
 		}
-		s.clock.add(time.Second)
+		s.clock.Add(time.Second)
 	}
 	next := s.server.Config.Handler
 	s.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -289,7 +290,7 @@ func TestKeysOverTLS(t *testing.T) {
 
 // Timestamps follow the clock that was handed in, and nonces never repeat.
 func TestOldTimestampAndNonces(t *testing.T) {
-	s := open(t, simulator.Config{Now: func() time.Time { return newClock().now().Add(time.Hour) }}, nil)
+	s := open(t, simulator.Config{Now: func() time.Time { return connectortest.NewClock().Now().Add(time.Hour) }}, nil)
 	_, err := s.conn.Poll[connectors.Orders].Poll(t.Context(), connectors.PollRequest{}, func(connectors.Raw) error { return nil })
 	if err == nil || errors.Is(err, connectors.ErrNeedsAuthorisation) || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("an hour off: %v", err)

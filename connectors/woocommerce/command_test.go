@@ -141,7 +141,7 @@ func TestCommandsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancelled, gone := ordered(t, simulator.Config{ManualRefunds: true})
-	if err := cancelled.Cancel(gone.ID, "", true, cancelled.clock.now()); err != nil {
+	if err := cancelled.Cancel(gone.ID, "", true, cancelled.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()

@@ -316,7 +316,7 @@ func TestSimulatorsDocumentsAreTheContracts(t *testing.T) {
 				check(products, raw.Body)
 			}
 		}
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 	})
 	if seen < 20 {
 		t.Errorf("only %d documents were looked at", seen)
@@ -371,7 +371,7 @@ func everyCall(t *testing.T) []seen {
 		for subject := range s.conn.Poll {
 			s.poll(t, subject, connectors.PollRequest{})
 		}
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 	})
 	p = stocked(s)
 	writes := []connectors.StockWrite{

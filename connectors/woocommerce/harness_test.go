@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/woocommerce/simulator"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
@@ -26,10 +27,10 @@ type shop struct {
 	*simulator.Simulator
 	conn   *connectors.Connector
 	server *httptest.Server
-	clock  *clock
+	clock  *connectortest.Clock
 	deps   connectors.Deps
 	cfg    Config
-	limit  *limiter
+	limit  *connectortest.Limiter
 
 	mu       sync.Mutex
 	received []connectors.Delivery
@@ -45,59 +46,12 @@ type seen struct {
 	basic        bool
 }
 
-// clock is a time that a test moves.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-// tokens is a token store that nobody needs.
-type tokens struct{}
-
-func (tokens) Load(context.Context, string) ([]byte, error) { return nil, nil }
-func (tokens) Save(context.Context, string, []byte) error   { return nil }
-func (tokens) Lock(context.Context, string) (func(), error) { return func() {}, nil }
-
-// limiter lets everything pass and remembers what it was told.
-type limiter struct {
-	mu    sync.Mutex
-	waits int
-	last  connectors.LimitState
-}
-
-func (l *limiter) Wait(ctx context.Context, _ string, _ float64, _ connectors.Priority) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waits++
-	return ctx.Err()
-}
-
-func (l *limiter) Observe(_ string, s connectors.LimitState) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last = s
-}
-
 // open starts a simulator and opens a connector on it.
 func open(t testing.TB, sim simulator.Config, change func(*Config)) *shop {
 	t.Helper()
-	s := &shop{clock: newClock(), limit: &limiter{}}
+	s := &shop{clock: connectortest.NewClock(), limit: &connectortest.Limiter{}}
 	if sim.Now == nil {
-		sim.Now = s.clock.now
+		sim.Now = s.clock.Now
 	}
 	s.Simulator = simulator.New(sim)
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +94,7 @@ func (s *shop) connect(t testing.TB, cfg Config) {
 	s.cfg = cfg
 	s.deps = connectors.Deps{
 		Account: "shop-de", HTTP: httpx.NewClient(httpx.Config{AllowLoopback: true}), Log: slog.New(slog.DiscardHandler),
-		Now: s.clock.now, Tokens: tokens{}, Limiter: s.limit,
+		Now: s.clock.Now, Tokens: &connectortest.Tokens{}, Limiter: s.limit,
 	}
 	t.Cleanup(s.deps.HTTP.CloseIdleConnections)
 	c, err := New(cfg, schemas.Test, s.deps)
@@ -186,7 +140,7 @@ func (s *shop) listen(t testing.TB) string {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		s.received = append(s.received, connectors.Delivery{Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body, Received: s.clock.now()})
+		s.received = append(s.received, connectors.Delivery{Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body, Received: s.clock.Now()})
 	}))
 	t.Cleanup(hook.Close)
 	return hook.URL + "/webhooks/woocommerce/shop-de"

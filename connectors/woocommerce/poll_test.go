@@ -33,7 +33,7 @@ func TestManyOrdersOfOneSecond(t *testing.T) {
 	for range 23 {
 		want[stringID(sell(t, s, p[0].Variants[0]))]++
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	want[stringID(sell(t, s, p[0].Variants[0]))]++
 	got := map[string]int{}
 	raws, res := s.poll(t, connectors.Orders, connectors.PollRequest{})
@@ -43,8 +43,8 @@ func TestManyOrdersOfOneSecond(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !res.Watermark.Equal(s.clock.now()) {
-		t.Errorf("watermark %s, the shop's clock says %s", res.Watermark, s.clock.now())
+	if !res.Watermark.Equal(s.clock.Now()) {
+		t.Errorf("watermark %s, the shop's clock says %s", res.Watermark, s.clock.Now())
 	}
 }
 
@@ -55,12 +55,12 @@ func TestZones(t *testing.T) {
 		p := stocked(s)
 		req := connectors.PollRequest{}
 		for i := range 3 {
-			s.clock.add(10 * time.Minute)
+			s.clock.Add(10 * time.Minute)
 			sell(t, s, p[0].Variants[0])
 			if err := s.UpdateVariation(p[1].Variants[1], "MUG-X", "4.00"); err != nil {
 				t.Fatal(err)
 			}
-			s.clock.add(10 * time.Second)
+			s.clock.Add(10 * time.Second)
 			orders, res := s.poll(t, connectors.Orders, req)
 			products, _ := s.poll(t, connectors.Products, req)
 			if len(orders) != 1 || len(products) < 1 || i > 0 && len(products) != 1 {
@@ -80,7 +80,7 @@ func TestABusySecond(t *testing.T) {
 	for i := range pages * size {
 		ids = append(ids, s.AddProduct(simulator.ProductSpec{Title: "Mug", Variants: []simulator.VariantSpec{{SKU: "M" + strconv.Itoa(i), Price: "1.00"}}}).ID)
 	}
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	asked := 0
 	next := s.server.Config.Handler
 	s.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +144,7 @@ func TestSettle(t *testing.T) {
 	if len(raws) != 0 {
 		t.Errorf("%d orders of this very second", len(raws))
 	}
-	s.clock.add(6 * time.Second)
+	s.clock.Add(6 * time.Second)
 	req.Cursor = res.Cursor
 	if raws, _ = s.poll(t, connectors.Orders, req); len(raws) != 1 {
 		t.Errorf("%d orders six seconds later, want 1", len(raws))
@@ -176,10 +176,10 @@ func TestTrash(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
 	p := stocked(s)
 	id := sell(t, s, p[0].Variants[0])
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	_, orders := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	_, products := s.poll(t, connectors.Products, connectors.PollRequest{})
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	if err := errors.Join(s.TrashOrder(id), s.TrashProduct(p[0].ID)); err != nil {
 		t.Fatal(err)
 	}
@@ -199,12 +199,12 @@ func TestVariations(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		s := open(t, simulator.Config{NoVariationsList: old}, nil)
 		p := stocked(s)
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 		first, res := s.poll(t, connectors.Products, connectors.PollRequest{})
 		if len(first) != 2 || len(s.facts(t, first[1]).Products[0].Listings) != 3 {
 			t.Fatalf("old %v: %d records at first", old, len(first))
 		}
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 		if err := s.UpdateVariation(p[1].Variants[1], "MUG-X", "4.00"); err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestABrokenOrderIsEmittedWithTheOthers(t *testing.T) {
 	p := stocked(s)
 	for range 3 {
 		sell(t, s, p[0].Variants[0])
-		s.clock.add(time.Second)
+		s.clock.Add(time.Second)
 	}
 	next := s.server.Config.Handler
 	s.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -312,7 +312,7 @@ func TestCutShort(t *testing.T) {
 	for i := range 12 {
 		id := sell(t, s, p[0].Variants[0])
 		want[stringID(id)] = true
-		s.clock.add(time.Second)
+		s.clock.Add(time.Second)
 		if i%3 == 0 {
 			if err := s.TrashOrder(id); err != nil {
 				t.Fatal(err)
@@ -352,7 +352,7 @@ func TestAnswersOfACache(t *testing.T) {
 		next.ServeHTTP(w, r)
 	})
 	_, res := s.poll(t, connectors.Orders, connectors.PollRequest{})
-	if want := s.clock.now().Add(-10 * time.Minute); !res.Watermark.Equal(want) {
+	if want := s.clock.Now().Add(-10 * time.Minute); !res.Watermark.Equal(want) {
 		t.Errorf("watermark %s, want %s", res.Watermark, want)
 	}
 }
@@ -413,7 +413,7 @@ func TestCheck(t *testing.T) {
 	if got := check(s); len(got) != 1 {
 		t.Errorf("an outage: %v", got)
 	}
-	if got := fmt.Sprint(s.limit.last.RetryAfter); got != "1s" {
+	if got := fmt.Sprint(s.limit.Last().RetryAfter); got != "1s" {
 		t.Errorf("the limiter was told %s", got)
 	}
 }

@@ -100,7 +100,7 @@ func TestWebhookAndPollGiveTheSameOrder(t *testing.T) {
 				}
 			}
 		}
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 	})
 	if compared < 12 {
 		t.Errorf("only %d changes were compared", compared)
@@ -142,7 +142,7 @@ func TestOrderIsTheShopsTruth(t *testing.T) {
 				}
 			}
 		}
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 	})
 }
 

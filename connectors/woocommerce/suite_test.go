@@ -40,7 +40,7 @@ func recorded(t testing.TB) []connectortest.Delivery {
 		if err := json.Unmarshal(text, &flat); err != nil {
 			t.Fatal(err)
 		}
-		d := connectors.Delivery{Method: http.MethodPost, Header: http.Header{}, Body: body, Received: newClock().now()}
+		d := connectors.Delivery{Method: http.MethodPost, Header: http.Header{}, Body: body, Received: connectortest.NewClock().Now()}
 		for k, v := range flat {
 			d.Header.Set(k, v)
 		}
@@ -89,7 +89,7 @@ func TestSuite(t *testing.T) {
 
 // world needs no switch for pages that shift: offsets always do.
 func world(s *shop, w connectortest.PollWorld) connectortest.PollWorld {
-	w.Advance = s.clock.add
+	w.Advance = s.clock.Add
 	w.Drift = func(bool) {}
 	return w
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/woocommerce/simulator"
 	"github.com/helloword/crossdock/internal/testkit"
 )
 
 func delivery(secret, topic, body string) *connectors.Delivery {
-	d := &connectors.Delivery{Method: http.MethodPost, Header: http.Header{}, Body: []byte(body), Received: newClock().now()}
+	d := &connectors.Delivery{Method: http.MethodPost, Header: http.Header{}, Body: []byte(body), Received: connectortest.NewClock().Now()}
 	d.Header.Set("Content-Type", "application/json")
 	d.Header.Set("X-WC-Webhook-Topic", topic)
 	d.Header.Set("X-WC-Webhook-Delivery-ID", "0bf1573b1a4a2707")
@@ -221,7 +222,7 @@ func TestDeletionsHaveATime(t *testing.T) {
 	s.subscribe(t)
 	p := stocked(s)
 	s.deliveries(t)
-	s.clock.add(time.Minute)
+	s.clock.Add(time.Minute)
 	if err := s.DeleteProduct(p[0].ID); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func TestDeletionsHaveATime(t *testing.T) {
 			t.Fatal(raws, err)
 		}
 		f := s.facts(t, raws[0])
-		if len(f.Deleted) != 1 || f.Deleted[0].Id != stringID(p[0].ID) || f.Deleted[0].DeletedMs != s.clock.now().UnixMilli() {
+		if len(f.Deleted) != 1 || f.Deleted[0].Id != stringID(p[0].ID) || f.Deleted[0].DeletedMs != s.clock.Now().UnixMilli() {
 			t.Errorf("got %v", f.Deleted)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon"
 	amazonsim "github.com/helloword/crossdock/connectors/amazon/simulator"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/ebay"
 	ebaysim "github.com/helloword/crossdock/connectors/ebay/simulator"
 	"github.com/helloword/crossdock/connectors/magento"
@@ -79,30 +80,6 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	d.to.ServeHTTP(rec, r)
 	return rec.Result(), nil
-}
-
-// memory keeps tokens.
-type memory struct {
-	mu, lock sync.Mutex
-	held     map[string][]byte
-}
-
-func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.held[name], nil
-}
-
-func (m *memory) Save(_ context.Context, name string, value []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.held[name] = append([]byte(nil), value...)
-	return nil
-}
-
-func (m *memory) Lock(context.Context, string) (func(), error) {
-	m.lock.Lock()
-	return m.lock.Unlock, nil
 }
 
 // free is a limiter that lets everything pass.
@@ -183,7 +160,7 @@ func open(t testing.TB, platform, currency string, with setup) *shop {
 	const own = "simulated-secret-of-this-test"
 	s := &shop{platform: platform, account: cmp.Or(with.name, platform+"-"+currency), currency: currency, ids: map[int]string{}}
 	deps := connectors.Deps{
-		Account: s.account, Modules: with.modules, Log: slog.New(slog.DiscardHandler), Now: c.now, Tokens: &memory{held: map[string][]byte{}}, Limiter: with.limiter,
+		Account: s.account, Modules: with.modules, Log: slog.New(slog.DiscardHandler), Now: c.now, Tokens: &connectortest.Tokens{}, Limiter: with.limiter,
 	}
 	points := 1e9
 	if with.limits {
