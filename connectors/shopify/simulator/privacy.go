@@ -5,6 +5,9 @@ import "fmt"
 // shopID is the shop's number, which only the requests about people's data tell.
 const shopID = 954889
 
+// firstDataRequest is the number of the first request for a buyer's data; the next follow.
+const firstDataRequest = 9999
+
 // Privacy sends a request about people's data: customers/data_request, customers/redact or
 // shop/redact. They go to whoever subscribed by Subscribe, as it is done in an app's settings;
 // by the API nobody can.
@@ -30,7 +33,11 @@ func (s *Simulator) Privacy(topic string, c *Customer, orders ...int64) error {
 	var body []byte
 	switch topic {
 	case "customers/data_request":
-		body = fmt.Appendf(nil, `%s,"orders_requested":%s,"customer":%s,"data_request":{"id":9999}}`, head, ids, person())
+		s.mu.Lock()
+		number := firstDataRequest + s.dataRequests
+		s.dataRequests++
+		s.mu.Unlock()
+		body = fmt.Appendf(nil, `%s,"orders_requested":%s,"customer":%s,"data_request":{"id":%d}}`, head, ids, person(), number)
 	case "customers/redact":
 		body = fmt.Appendf(nil, `%s,"customer":%s,"orders_to_redact":%s}`, head, person(), ids)
 	case "shop/redact":

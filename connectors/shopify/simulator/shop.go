@@ -42,10 +42,12 @@ type Simulator struct {
 	// nextPart numbers payments, fulfilment orders and jobs, apart from what webhooks tell of.
 	nextPart int64
 	jobs     []*job // that are not done
-	plans    map[string]*plan
-	tokens   tokenState
-	bucket   bucket
-	keys     keyring
+	// dataRequests counts those for a buyer's data.
+	dataRequests int64
+	plans        map[string]*plan
+	tokens       tokenState
+	bucket       bucket
+	keys         keyring
 
 	mail     *mailroom.Room[*delivery]
 	retrying int // deliveries that wait for another attempt
