@@ -318,27 +318,6 @@ func (d *desk) judge(err error, chores []*chore) {
 	}
 }
 
-func (d *desk) unauthorise(err error) {
-	d.park(d.s.cfg().ReauthoriseEvery)
-	if d.unauthorised {
-		return
-	}
-	d.unauthorised = true
-	d.s.deps.Log.Error("the account needs its owner: its commands are not carried out", "account", d.account, "err", err)
-	d.alerts = append(d.alerts, newAlert(d.account, "needs-authorisation", d.account, event.Severity_SEVERITY_CRITICAL,
-		fmt.Sprintf("%s refuses our credentials: authorise the account again. Until then what is asked of it is not carried out.", d.account), d.s.deps.Now().UnixMilli()))
-}
-
-func (d *desk) authorise() {
-	if !d.unauthorised {
-		return
-	}
-	d.unauthorised = false
-	d.s.deps.Log.Info("the account is authorised again", "account", d.account)
-	d.alerts = append(d.alerts, newAlert(d.account, "needs-authorisation", d.account, event.Severity_SEVERITY_INFO,
-		d.account+" is authorised again.", d.s.deps.Now().UnixMilli()))
-}
-
 // record makes what became of a batch durable, and then lets others at it. It is false when
 // ctx ended before.
 func (d *desk) record(ctx context.Context, chores []*chore) bool {
@@ -465,15 +444,8 @@ func (d *desk) abandon(chores []*chore) {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	for _, c := range chores {
-		e := c.e
-		e.running = false
-		e.part.busy--
-		e.part.pending--
-		if e.next != nil {
-			e.part.pending--
-		}
-		delete(d.errands, e.key)
-		e.part.wake()
+		c.e.leave(c.e.next != nil)
+		delete(d.errands, c.e.key)
 	}
 }
 

@@ -109,6 +109,30 @@ func TestCommandFaults(t *testing.T) {
 			}
 		})
 	}
+	run(t, "an account that needs its owner is told of once, by whoever meets it, and once when it is over", func(w *world) {
+		w.room = again
+		w.start()
+		w.clerks["uk"].hook(func() { w.clerks["uk"].meet(noLogin) }, nil)
+		w.shops["uk"].hook(func() { w.shops["uk"].meet(noLogin) }, nil)
+		w.ask(refunding("A", 1, 500))
+		w.decide(target("uk", "a", 2, 5, true))
+		pass(time.Minute)
+		same(w.t, "alerts", []string{"needs-authorisation/uk"}, w.alerts())
+		same(w.t, "shown", 1.0, w.series("needs_authorisation", "uk"))
+		w.clerks["uk"].hook(nil, nil)
+		w.clerks["uk"].meet()
+		pass(2 * w.cfg.ReauthoriseEvery)
+		same(w.t, "alerts while one of two is refused", 1, len(w.alerts()))
+		same(w.t, "shown while one of two is refused", 1.0, w.series("needs_authorisation", "uk"))
+		w.shops["uk"].hook(nil, nil)
+		w.shops["uk"].meet()
+		pass(2 * w.cfg.ReauthoriseEvery)
+		w.offer()
+		pass(w.cfg.ReauthoriseEvery)
+		same(w.t, "alerts after", 2, len(w.alerts()))
+		same(w.t, "shown after", 0.0, w.series("needs_authorisation", "uk"))
+		w.allDone()
+	})
 	run(t, "the memory is away for a while", func(w *world) {
 		w.begun.fail = 3
 		w.start()

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/helloword/crossdock/internal/stream"
@@ -17,24 +16,15 @@ import (
 // stock is compared, read back and given back, and a command is only ever said again, under
 // the name that it had the first time.
 type desk struct {
-	s       *Sink
-	account string
-	to      Account
-	batch   int // prices in one call
-	wake    chan struct{}
+	worker
+	to    Account
+	batch int // prices in one call
 
 	// Guarded by Sink.mu.
 	errands map[string]*errand
 	urgent  errandQueue // cancellations
 	calm    errandQueue
 	repairs []repair
-	carryAt time.Time
-
-	// Owned by the worker.
-	parked       time.Time
-	failures     int
-	unauthorised bool
-	alerts       []*event.Alert
 }
 
 // job is one target of a command and the delivery that brought it.
@@ -47,17 +37,10 @@ type job struct {
 
 // errand is an order, or a listing's price, that has something to do.
 type errand struct {
-	key  string
-	part *partition
-	cur  job
+	holding
+	cur job
 	// next is a newer target that came while cur was under way.
-	next    *job
-	running bool
-	// revoked: its partition went away while it was under way.
-	revoked bool
-	ready   time.Time // not to be begun before
-	held    time.Time // since when, or when it was last carried
-	index   int       // in its queue; -1 = in none
+	next *job
 
 	// What the attempts at cur came to.
 	attempts int64
@@ -71,8 +54,8 @@ type repair struct {
 	done   func()
 }
 
-func newDesk(s *Sink, account string, a Account) *desk {
-	d := &desk{s: s, account: account, to: a, batch: 1, wake: make(chan struct{}, 1), errands: make(map[string]*errand)}
+func newDesk(s *Sink, account string, a Account, o *owner) *desk {
+	d := &desk{worker: newWorker(s, account, o), to: a, batch: 1, errands: make(map[string]*errand)}
 	if a.Price != nil {
 		d.batch = a.Price.Batch()
 	}
@@ -118,7 +101,7 @@ func (d *desk) add(p *partition, j job) (done []func()) {
 	key := commandKey(j.target)
 	e := d.errands[key]
 	if e == nil {
-		e = &errand{key: key, part: p, cur: j, held: now, index: -1}
+		e = &errand{holding: holding{key: key, part: p, held: now, index: -1}, cur: j}
 		d.errands[key] = e
 		p.pending++
 		d.schedule(e, now)
@@ -193,13 +176,6 @@ func (d *desk) unschedule(e *errand) {
 	}
 }
 
-func (d *desk) poke() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
-
 // drop forgets what was not begun of a partition. Sink.mu is held.
 func (d *desk) drop(p *partition) {
 	for key, e := range d.errands {
@@ -267,65 +243,31 @@ func (d *desk) run(ctx, hard context.Context) {
 		if ctx.Err() == nil {
 			batch, wait = d.pick(now)
 		}
-		repairs := d.repairs
+		again := d.repairs
 		d.repairs = nil
-		old, next := d.toCarry(now)
+		old, next := toCarry(&d.worker, now, d.errands, func(e *errand) bool { return e.next == nil })
+		for _, e := range old {
+			again = append(again, repair{target: e.cur.target})
+		}
 		d.s.metrics.pending.WithLabelValues(d.account, "commands").Set(float64(len(d.errands)))
 		d.s.mu.Unlock()
 		if ctx.Err() != nil {
 			return
 		}
-		if again := slices.Concat(repairs, old); len(again) > 0 {
+		if len(again) > 0 {
 			d.rewrite(hard, again)
 		}
 		if len(batch) > 0 {
 			d.execute(hard, batch)
 		}
-		if len(repairs)+len(old)+len(batch) > 0 {
+		if len(again)+len(batch) > 0 {
 			continue
 		}
 		if next >= 0 && (wait < 0 || next < wait) {
 			wait = next
 		}
-		news := d.wake
-		if now.Before(d.parked) {
-			news = nil
-		}
-		rest(ctx, wait, news)
+		d.rest(ctx, wait)
 	}
-}
-
-// toCarry picks what was held for so long that it holds back the partition's offset, and tells
-// when to look next (negative = no need). Sink.mu is held.
-func (d *desk) toCarry(now time.Time) (old []repair, next time.Duration) {
-	if len(d.errands) == 0 {
-		return nil, -1
-	}
-	if now.Before(d.carryAt) {
-		return nil, d.carryAt.Sub(now)
-	}
-	after := d.s.cfg().CarryAfter
-	d.carryAt = now.Add(after / 4)
-	for _, e := range d.errands {
-		if e.running || e.next != nil || now.Sub(e.held) < after {
-			continue
-		}
-		if len(old) == maxCarry {
-			d.carryAt = now
-			break
-		}
-		e.held = now
-		old = append(old, repair{target: e.cur.target})
-	}
-	return old, after / 4
-}
-
-// park lets the desk rest: for wait if the platform said so, else with back-off.
-func (d *desk) park(wait time.Duration) {
-	if wait <= 0 {
-		wait = backoff(d.s.cfg(), d.failures)
-	}
-	d.parked = d.s.deps.Now().Add(min(wait, time.Hour))
 }
 
 // errandQueue is a heap by the time at which an errand may be begun; of one time, by when it came.

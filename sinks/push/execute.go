@@ -122,8 +122,8 @@ func (l *lane) remind(ctx context.Context, tasks []*task, known []Known) error {
 		if last := known[i].Accepted; last != nil {
 			t.loaded = last.Target.Version
 		}
-		e := l.own.find(t.it.target.ListingId)
-		if e == nil || compare(t.loaded, e.Target.Version) >= 0 {
+		e, ok := l.own.find(t.it.target.ListingId)
+		if !ok || compare(t.loaded, e.Target.Version) >= 0 {
 			continue
 		}
 		writes = append(writes, Write{Listing: t.it.target.ListingId, Entry: *e, Loaded: t.loaded})

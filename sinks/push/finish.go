@@ -146,14 +146,7 @@ func (l *lane) abandon(tasks []*task) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	for _, t := range tasks {
-		g := t.g
-		g.running = false
-		g.part.busy--
-		g.part.pending--
-		if g.next != nil {
-			g.part.pending--
-		}
-		delete(l.listings, g.key)
-		g.part.wake()
+		t.g.leave(t.g.next != nil)
+		delete(l.listings, t.g.key)
 	}
 }

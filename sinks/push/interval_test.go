@@ -29,6 +29,9 @@ func (w *world) series(name string, values ...string) float64 {
 			if m.Histogram != nil {
 				return m.Histogram.GetSampleSum()
 			}
+			if m.Gauge != nil {
+				return m.Gauge.GetValue()
+			}
 			return m.Counter.GetValue()
 		}
 	}

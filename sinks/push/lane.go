@@ -13,51 +13,20 @@ import (
 
 // lane is one account's work: a queue in which decreases go first, and one worker.
 type lane struct {
-	s         *Sink
-	account   string
+	worker
 	connector string
 	stock     connectors.StockPusher
 	batch     int
-	wake      chan struct{}
 
 	// Guarded by Sink.mu.
 	listings map[string]*listing
 	urgent   queue // decreases, and what must not wait
 	calm     queue // increases
-	carryAt  time.Time
 
 	// Owned by the worker.
-	own          own
-	parked       time.Time
-	failures     int
-	unauthorised bool
-	alerted      map[string]time.Time // by code of refusal
-	alerts       []*event.Alert       // not yet published
-	gauge        laneGauges
-}
-
-// own is what this process saw accepted, by listing: Redis may fall back to an older state, and
-// the rooms then tell old decisions again. Bounded by generations.
-type own struct{ young, old map[string]*Entry }
-
-// ownLimit is how many listings of an account one generation holds, at some 300 bytes each.
-const ownLimit = 50_000
-
-func (o *own) note(listing string, e *Entry) {
-	if now := o.find(listing); now != nil && compare(now.Target.Version, e.Target.Version) > 0 {
-		e = now
-	}
-	if len(o.young) >= ownLimit || o.young == nil {
-		o.young, o.old = make(map[string]*Entry), o.young
-	}
-	o.young[listing] = e
-}
-
-func (o *own) find(listing string) *Entry {
-	if e := o.young[listing]; e != nil {
-		return e
-	}
-	return o.old[listing]
+	own     own[*Entry]          // accepted, by listing
+	alerted map[string]time.Time // by code of refusal
+	gauge   laneGauges
 }
 
 // item is one target and the delivery that brought it.
@@ -70,19 +39,12 @@ type item struct {
 
 // listing is a listing that has something to do.
 type listing struct {
-	key  string
-	part *partition
-	cur  item
+	holding
+	cur item
 	// next is a newer target that came while cur was under way.
 	next    *item
-	running bool
-	// revoked: its partition went away while it was under way.
-	revoked bool
 	urgent  bool
-	ready   time.Time // not to be begun before
-	held    time.Time // since when, or when it was last carried
-	patient bool      // waits for an event that explains a stale belief
-	index   int       // in its queue; -1 = in none
+	patient bool // waits for an event that explains a stale belief
 
 	// What the attempts at cur's version came to.
 	attempts int64
@@ -121,10 +83,10 @@ func (a *attempt) mayExplain(shown int64) bool {
 	return shown == a.quantity || (a.expected != nil && shown == *a.expected)
 }
 
-func newLane(s *Sink, account string, a Account) *lane {
+func newLane(s *Sink, account string, a Account, o *owner) *lane {
 	l := &lane{
-		s: s, account: account, connector: a.Connector, stock: a.Stock, batch: 100,
-		wake: make(chan struct{}, 1), listings: make(map[string]*listing), alerted: make(map[string]time.Time),
+		worker: newWorker(s, account, o), connector: a.Connector, stock: a.Stock, batch: 100,
+		listings: make(map[string]*listing), alerted: make(map[string]time.Time),
 		gauge: s.metrics.lane(account),
 	}
 	if a.Stock != nil {
@@ -139,7 +101,7 @@ func (l *lane) add(p *partition, it item) (done []func()) {
 	key := it.target.Account + "/" + it.target.ListingId
 	g := l.listings[key]
 	if g == nil {
-		g = &listing{key: key, part: p, cur: it, held: now, index: -1}
+		g = &listing{holding: holding{key: key, part: p, held: now, index: -1}, cur: it}
 		l.listings[key] = g
 		p.pending++
 		l.schedule(g, l.due(it.target, now))
@@ -261,13 +223,6 @@ func (l *lane) unschedule(g *listing) {
 	}
 }
 
-func (l *lane) poke() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
 // drop forgets what was not begun of a partition. Sink.mu is held.
 func (l *lane) drop(p *partition) {
 	for key, g := range l.listings {
@@ -348,7 +303,11 @@ func (l *lane) run(ctx, hard context.Context) {
 		if ctx.Err() == nil {
 			batch, wait = l.pick(now)
 		}
-		old, next := l.toCarry(now)
+		old, next := toCarry(&l.worker, now, l.listings, func(g *listing) bool { return g.verify == "" && g.next == nil })
+		targets := make([]*event.PushTarget, len(old))
+		for i, g := range old {
+			targets[i] = g.cur.target
+		}
 		l.gauge.set(l, now)
 		l.s.mu.Unlock()
 		if ctx.Err() != nil {
@@ -359,7 +318,7 @@ func (l *lane) run(ctx, hard context.Context) {
 			continue
 		}
 		if len(old) > 0 {
-			l.carry(hard, old)
+			l.carry(hard, targets)
 			continue
 		}
 		if next >= 0 && (wait < 0 || next < wait) {
@@ -367,15 +326,6 @@ func (l *lane) run(ctx, hard context.Context) {
 		}
 		l.rest(ctx, wait)
 	}
-}
-
-// rest waits for d, or for news; a parked lane has no use for news.
-func (l *lane) rest(ctx context.Context, d time.Duration) {
-	news := l.wake
-	if l.s.deps.Now().Before(l.parked) {
-		news = nil
-	}
-	rest(ctx, d, news)
 }
 
 // rest waits for d (negative = for ever), for news, or for the end of ctx.
@@ -391,15 +341,6 @@ func rest(ctx context.Context, d time.Duration, news <-chan struct{}) {
 	case <-timer:
 	case <-news:
 	}
-}
-
-// park lets the lane rest: for d if the platform said so, else with back-off.
-func (l *lane) park(d time.Duration) {
-	cfg := l.s.cfg()
-	if d <= 0 {
-		d = backoff(cfg, l.failures)
-	}
-	l.parked = l.s.deps.Now().Add(min(d, time.Hour))
 }
 
 // backoff doubles from BackoffMin to BackoffMax; half of it is chance, so that many who fail

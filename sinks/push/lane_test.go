@@ -27,9 +27,9 @@ func TestIncreasesDoNotStarve(t *testing.T) {
 		"increases alone, waited": {batch: 50, calm: 60, waited: time.Hour, want: 50},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &lane{batch: tc.batch, failures: tc.failures}
+			l := &lane{batch: tc.batch, worker: worker{failures: tc.failures}}
 			for i := range tc.urgent + tc.calm {
-				g := &listing{part: new(partition), urgent: i < tc.urgent, ready: now}
+				g := &listing{holding: holding{part: new(partition), ready: now}, urgent: i < tc.urgent}
 				if g.urgent {
 					heap.Push(&l.urgent, g)
 				} else {

@@ -20,6 +20,8 @@ type Entry struct {
 	Offset int64
 }
 
+func (e *Entry) version() *event.Version { return e.Target.Version }
+
 // Try is a target that is about to be carried out.
 type Try struct {
 	Listing string

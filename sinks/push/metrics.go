@@ -72,12 +72,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-type laneGauges struct{ urgent, calm, parked, unauthorised prometheus.Gauge }
+type laneGauges struct{ urgent, calm, parked prometheus.Gauge }
 
 func (m *metrics) lane(account string) laneGauges {
 	return laneGauges{
 		urgent: m.pending.WithLabelValues(account, "urgent"), calm: m.pending.WithLabelValues(account, "calm"),
-		parked: m.parked.WithLabelValues(account), unauthorised: m.unauthorised.WithLabelValues(account),
+		parked: m.parked.WithLabelValues(account),
 	}
 }
 
@@ -86,11 +86,6 @@ func (g laneGauges) set(l *lane, now time.Time) {
 	g.urgent.Set(float64(len(l.urgent)))
 	g.calm.Set(float64(len(l.calm)))
 	g.parked.Set(max(0, l.parked.Sub(now).Seconds()))
-	needs := 0.0
-	if l.unauthorised {
-		needs = 1
-	}
-	g.unauthorised.Set(needs)
 }
 
 func label(o event.Outcome) string {

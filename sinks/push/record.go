@@ -206,34 +206,6 @@ func trace(parent []byte) []kafka.Header {
 
 // ---- what waits long ----
 
-// maxCarry bounds one step of carrying.
-const maxCarry = 500
-
-// toCarry picks what was held for so long that it holds back the partition's offset, and
-// tells when to look next (negative = no need). Sink.mu is held.
-func (l *lane) toCarry(now time.Time) (old []*event.PushTarget, next time.Duration) {
-	if len(l.listings) == 0 {
-		return nil, -1
-	}
-	if now.Before(l.carryAt) {
-		return nil, l.carryAt.Sub(now)
-	}
-	after := l.s.cfg().CarryAfter
-	l.carryAt = now.Add(after / 4)
-	for _, g := range l.listings {
-		if g.running || g.verify != "" || g.next != nil || now.Sub(g.held) < after {
-			continue
-		}
-		if len(old) == maxCarry {
-			l.carryAt = now
-			break
-		}
-		g.held = now
-		old = append(old, g.cur.target)
-	}
-	return old, after / 4
-}
-
 // carry writes targets to the end of their topic again. When such a record comes back, it
 // takes the place of the old one, which is done then: an account that waits for its owner
 // does not hold back the offset that it shares with others.
@@ -254,26 +226,6 @@ func (l *lane) carry(ctx context.Context, targets []*event.PushTarget) {
 
 // ---- what people must know ----
 
-func (l *lane) unauthorise(err error) {
-	l.park(l.s.cfg().ReauthoriseEvery)
-	if l.unauthorised {
-		return
-	}
-	l.unauthorised = true
-	l.s.deps.Log.Error("the account needs its owner: its listings are not written", "account", l.account, "err", err)
-	l.alert("needs-authorisation", l.account, event.Severity_SEVERITY_CRITICAL,
-		fmt.Sprintf("%s refuses our credentials: authorise the account again. Until then its listings are not written.", l.account))
-}
-
-func (l *lane) authorise() {
-	if !l.unauthorised {
-		return
-	}
-	l.unauthorised = false
-	l.s.deps.Log.Info("the account is authorised again", "account", l.account)
-	l.alert("needs-authorisation", l.account, event.Severity_SEVERITY_INFO, l.account+" is authorised again.")
-}
-
 // alertRefusal tells of one refusal of each kind in an hour; all of them are outcomes.
 func (l *lane) alertRefusal(o *event.PushOutcome, now time.Time) {
 	for code, at := range l.alerted {
@@ -287,10 +239,6 @@ func (l *lane) alertRefusal(o *event.PushOutcome, now time.Time) {
 	l.alerted[o.Code] = now
 	l.alert("push-refused", o.Account+"/"+o.ListingId, event.Severity_SEVERITY_WARNING,
 		fmt.Sprintf("the platform refused to show %d of %s: %s %s", o.Quantity, o.Sku, o.Code, o.Message))
-}
-
-func (l *lane) alert(kind, subject string, severity event.Severity, text string) {
-	l.alerts = append(l.alerts, newAlert(l.account, kind, subject, severity, text, l.s.deps.Now().UnixMilli()))
 }
 
 func newAlert(account, kind, subject string, severity event.Severity, text string, now int64) *event.Alert {

@@ -88,11 +88,11 @@ func New(cfg Config, deps Deps) (*Sink, error) {
 		return nil, err
 	}
 	for name, a := range deps.Accounts {
-		s.lanes[name] = newLane(s, name, a)
-		s.desks[name] = newDesk(s, name, a)
+		o := new(owner)
+		s.lanes[name], s.desks[name] = newLane(s, name, a, o), newDesk(s, name, a, o)
 	}
-	s.nobody = newLane(s, unknownAccount, Account{})
-	s.noDesk = newDesk(s, unknownAccount, Account{})
+	o := new(owner)
+	s.nobody, s.noDesk = newLane(s, unknownAccount, Account{}, o), newDesk(s, unknownAccount, Account{}, o)
 	return s, nil
 }
 
