@@ -72,11 +72,16 @@ func (d *desk) execute(ctx context.Context, batch []*errand) {
 	d.finish(chores)
 }
 
-// begin asks the memory whether it is anybody's turn, and makes it ours.
+// begin asks the memory whether it is anybody's turn, and makes it ours. A memory that fell back
+// behind what this process began is reminded of that: the rooms tell old decisions again then, and
+// an old price must not be set over a newer one.
 func (d *desk) begin(ctx context.Context, chores []*chore) error {
 	tries := make([]CommandTry, len(chores))
 	for i, c := range chores {
 		tries[i] = CommandTry{Key: c.e.key, Target: c.j.target, Offset: c.j.offset}
+		if last, ok := d.own.find(c.e.key); ok && compare(last.version(), c.j.target.Version) > 0 {
+			tries[i] = last
+		}
 	}
 	known, err := d.s.deps.Commands.Begin(ctx, d.account, tries, d.s.cfg().CallTimeout+holdBeyond)
 	if err == nil && len(known) != len(tries) {
@@ -88,20 +93,28 @@ func (d *desk) begin(ctx context.Context, chores []*chore) error {
 	for i, c := range chores {
 		switch k := known[i]; {
 		case k.Newer != nil:
-			// What came after it was begun already: it must not be done over that.
-			c.settled, c.over = true, true
-			if c.j.offset > k.NewerOffset {
-				d.s.mu.Lock()
-				d.repairs = append(d.repairs, repair{target: k.Newer})
-				d.s.mu.Unlock()
-			}
+			d.overtaken(c, k.Newer, k.NewerOffset)
 		case k.Held:
 			c.settled, c.delay = true, heldElsewhere
 		default:
 			c.begun = true
+			d.own.note(c.e.key, tries[i])
+			if tries[i].Target != c.j.target {
+				d.overtaken(c, tries[i].Target, tries[i].Offset)
+			}
 		}
 	}
 	return nil
+}
+
+// overtaken: what came after it was begun already, so that it must not be done over that.
+func (d *desk) overtaken(c *chore, newer *event.CommandTarget, offset int64) {
+	c.settled, c.over = true, true
+	if c.j.offset > offset {
+		d.s.mu.Lock()
+		d.repairs = append(d.repairs, repair{target: newer})
+		d.s.mu.Unlock()
+	}
 }
 
 // sift settles what needs no call.

@@ -174,6 +174,13 @@ func (b *begun) Begin(_ context.Context, _ string, tries []CommandTry, _ time.Du
 	return known, nil
 }
 
+// fallBack: Redis was put back to a state from before all that.
+func (b *begun) fallBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.last)
+}
+
 func (b *begun) End(_ context.Context, _ string, keys []string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

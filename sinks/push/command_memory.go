@@ -21,6 +21,8 @@ type CommandTry struct {
 	Offset int64
 }
 
+func (t CommandTry) version() *event.Version { return t.Target.Version }
+
 // CommandKnown is what stands in a try's way, if anything.
 type CommandKnown struct {
 	// Held: somebody else is at it right now, or was killed there a moment ago.

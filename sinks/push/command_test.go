@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,21 @@ func TestCommands(t *testing.T) {
 		w.ask(pricing("L", 2, 200), pricing("L", 3, 300))
 		pass(5 * time.Second)
 		same(w.t, "effects", []string{"price L 100 EUR", "price L 300 EUR"}, w.clerks["uk"].did())
+		w.allDone()
+	})
+	run(t, "a memory that fell back lets no old price be set again", func(w *world) {
+		w.start()
+		w.ask(pricing("L", 1, 100))
+		pass(time.Second)
+		w.ask(pricing("L", 2, 200))
+		pass(time.Second)
+		w.begun.fallBack()
+		w.ask(pricing("L", 1, 100)) // the room tells both again
+		pass(time.Second)
+		w.offer() // the newest, written again
+		w.ask(pricing("L", 2, 200))
+		pass(time.Second)
+		same(w.t, "prices, each as often as may be", []string{"price L 100 EUR", "price L 200 EUR"}, slices.Compact(w.clerks["uk"].did()))
 		w.allDone()
 	})
 	run(t, "what waits long is written to the topic's end, and its old record is done", func(w *world) {

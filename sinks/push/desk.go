@@ -25,6 +25,8 @@ type desk struct {
 	urgent  errandQueue // cancellations
 	calm    errandQueue
 	repairs []repair
+
+	own own[CommandTry] // begun, by key; owned by the worker
 }
 
 // job is one target of a command and the delivery that brought it.

@@ -11,7 +11,8 @@
 // one target for each listing that has something to do, and what this process saw accepted, so
 // that a Redis that fell back does not let old decisions be carried out again. Of commands: out
 // go outcomes to commands.outcomes and commands.in; kept is which target of an order or price
-// was begun last, and who is at it.
+// was begun last, and who is at it, in memory as well, so that a Redis that fell back does not let
+// an old price be set over a newer one.
 //
 // The rules of stock:
 //   - Of a listing only the newest target matters. An older one that was not begun is done the
