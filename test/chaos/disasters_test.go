@@ -73,7 +73,7 @@ func (w *world) clickhouseAway(t *testing.T) {
 // standStill stops roles for longer than their session lasts while others take over, and lets
 // them go on where they stood.
 func (w *world) standStill(t *testing.T) {
-	names := []string{"translate", "orders", "stock", "push", "clickhouse"}
+	names := []string{"translate", "orders", "stock", "commands", "push", "clickhouse"}
 	var seconds []*role
 	for _, name := range names {
 		seconds = append(seconds, w.newRole(name, name+"-second"))
@@ -111,7 +111,6 @@ func (w *world) redisWiped(t *testing.T) {
 		}
 		return true
 	})
-	// Those that stopped: a room that nobody asked for anything has no state to miss, and goes on.
 	command := []string{"rebuild", "--json"}
 	for _, name := range rooms {
 		command = append(command, "--room", name)

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	shopsim "github.com/helloword/crossdock/connectors/shopify/simulator"
+	"github.com/helloword/crossdock/schemas/money"
 )
 
-// ledger stands before a shop and writes down every stock write that was carried out, whatever
-// was answered. Repeats under a known idempotency key are answered by the shop and are none.
+// ledger stands before a shop and writes down every write of stock and of prices that was carried
+// out, whatever was answered. Repeats under a known idempotency key are answered by the shop and are none.
 type ledger struct {
 	*shopsim.Simulator
 	account string
@@ -28,6 +29,15 @@ type ledger struct {
 	// blind are writes that did not say what they expect, empty those that expected what they
 	// asked for: the shop compares, so they changed nothing.
 	writes, blind, empty int
+	// last is what was written last, by SKU. lowered are writes of the same once more, over what the
+	// shop had put back by itself meanwhile: who cannot know whether an earlier process wrote it
+	// lowers at once (sinks/push), and takes no unit from anybody. Raising again would sell one twice.
+	last    map[string]int64
+	lowered map[written]int
+	// prices is what was set last, by variant, in minor units; back are those that were set over a
+	// newer one. Trade only ever asks for more.
+	prices map[string]int64
+	back   []string
 }
 
 // written is what a write asked for: a decision asks for it once.
@@ -37,7 +47,7 @@ type written struct {
 }
 
 func newLedger(s *shopsim.Simulator, account string) *ledger {
-	return &ledger{Simulator: s, account: account, items: map[string]string{}, done: map[written]int{}, history: map[written][]string{}}
+	return &ledger{Simulator: s, account: account, items: map[string]string{}, done: map[written]int{}, history: map[written][]string{}, prices: map[string]int64{}, last: map[string]int64{}, lowered: map[written]int{}}
 }
 
 func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +57,11 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if !bytes.Contains(body, []byte("inventorySetQuantities")) {
+	switch {
+	case bytes.Contains(body, []byte("productVariantsBulkUpdate")):
+		l.price(w, r, body)
+		return
+	case !bytes.Contains(body, []byte("inventorySetQuantities")):
 		l.Simulator.ServeHTTP(w, r)
 		return
 	}
@@ -92,17 +106,52 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			l.empty++
 			continue
 		}
+		was, ok := l.last[what.sku]
+		if l.last[what.sku] = q.Quantity; ok && was == q.Quantity && q.From != nil && *q.From > q.Quantity {
+			l.lowered[what]++
+		}
 		l.done[what]++
 	}
 }
 
-// judge counts as doubled what was carried out more often than it was decided: decided[…] is
-// how many targets there were of each kind.
+// price lets prices be set, one call at a time. The same price twice is the same as once.
+func (l *ledger) price(w http.ResponseWriter, r *http.Request, body []byte) {
+	var call struct {
+		Variables struct {
+			Variants []struct{ ID, Price string } `json:"variants"`
+		} `json:"variables"`
+	}
+	if err := json.Unmarshal(body, &call); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.Stats().Prices
+	l.Simulator.ServeHTTP(w, r)
+	if l.Stats().Prices == before {
+		return
+	}
+	for _, v := range call.Variables.Variants {
+		minor, err := money.Parse("shopify", l.Config().Currency, v.Price)
+		if err != nil || minor < l.prices[v.ID] {
+			l.back = append(l.back, fmt.Sprintf("%s %s: %s after %d (%v)", time.Now().Format("15:04:05.000"), v.ID, v.Price, l.prices[v.ID], err))
+		}
+		l.prices[v.ID] = minor
+	}
+}
+
+// judge counts as doubled what was carried out more often than it was decided, unless it was
+// lowered: decided[…] is how many targets there were of each kind.
 func (l *ledger) judge(v *verdict, decided map[written]int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for what, n := range l.done {
-		if n > decided[what] {
+		switch over := n - decided[what]; {
+		case over <= 0:
+		case over <= l.lowered[what]:
+			v.lowered += over
+		default:
 			v.note(&v.doubled, "%s: %s was set to %d %d times, decided %d times: %v", l.account, what.sku, what.quantity, n, decided[what], l.history[what])
 		}
 	}

@@ -21,6 +21,7 @@ type trade struct {
 	shops []*shop
 	depot *depotsim.Warehouse
 	rates string
+	gate  *gate
 
 	rng      *rand.Rand
 	products []string
@@ -28,6 +29,8 @@ type trade struct {
 	// there was.
 	shelf   map[string]int64
 	orders  []placed
+	asks    []asked
+	people  []*person
 	entries int
 	steps   int
 	// ticks counts the steps for those who watch.
@@ -38,7 +41,7 @@ type trade struct {
 type shop struct {
 	*ledger
 	url      string
-	products []int64
+	products []int64 // that are renamed now and then
 	variants map[string]int64
 }
 
@@ -61,16 +64,18 @@ func (tr *trade) open(ctx context.Context) error {
 	}
 	for _, sh := range tr.shops {
 		sh.variants = make(map[string]int64)
-		for _, sku := range append(slices.Clone(tr.products), scarce) {
+		for _, sku := range slices.Concat(tr.products, priced, []string{scarce}) {
 			p := sh.AddProduct(shopsim.ProductSpec{Title: "Goods " + sku, Variants: []shopsim.VariantSpec{{SKU: sku, Price: "12.34", Tracked: true}}})
 			sh.variants[sku] = p.Variants[0]
-			sh.products = append(sh.products, p.ID)
+			if !slices.Contains(priced, sku) {
+				sh.products = append(sh.products, p.ID)
+			}
 			sh.ledger.mu.Lock()
 			sh.items[fmt.Sprintf("gid://shopify/InventoryItem/%d", p.Items[0])] = sku
 			sh.ledger.mu.Unlock()
 		}
 	}
-	for _, sku := range append(slices.Clone(tr.products), scarce) {
+	for _, sku := range slices.Concat(tr.products, priced, []string{scarce}) {
 		n := int64(100_000)
 		if sku == scarce {
 			n = 10
@@ -143,7 +148,8 @@ func (tr *trade) run(ctx context.Context) error {
 	return errors.Join(err, depot)
 }
 
-// step is one thing that happens in a shop, and now and then one in the warehouse.
+// step is one thing that happens in a shop, and now and then one in the warehouse, one that the
+// back office asks for, and one that the law does.
 func (tr *trade) step(entries chan<- depotsim.Entry) error {
 	tr.steps++
 	tr.ticks.Add(1)
@@ -161,6 +167,14 @@ func (tr *trade) step(entries chan<- depotsim.Entry) error {
 		if err := sh.UpdateProduct(sh.products[tr.rng.IntN(len(sh.products))], fmt.Sprintf("Goods, edition %d", tr.steps), "12.34"); err != nil {
 			return err
 		}
+	}
+	if tr.steps%askEvery == 0 {
+		if err := tr.ask(entries); err != nil {
+			return err
+		}
+	}
+	if err := tr.mind(); err != nil {
+		return err
 	}
 	if len(tr.orders) == 0 || tr.rng.IntN(3) > 0 {
 		return tr.place()

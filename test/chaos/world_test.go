@@ -27,14 +27,14 @@ import (
 )
 
 // roleNames are the roles that run, in the order of an order's way.
-var roleNames = append(slices.Clone(mortal), "alert", "commands")
+var roleNames = append(slices.Clone(mortal), "alert")
 
-// mortal are those that are killed. What alert tells people is not compared, and nobody asks for
-// commands here: they only have to keep up, as all readers.
-var mortal = []string{"webhook", "poll", "translate", "catalog", "orders", "stock", "fx", "push", "clickhouse"}
+// mortal are those that are killed. What alert tells people is not compared: it only has to keep
+// up, as all readers.
+var mortal = []string{"webhook", "poll", "translate", "catalog", "orders", "stock", "fx", "commands", "privacy", "push", "clickhouse"}
 
 // rooms keep state in Redis.
-var rooms = []string{"translate", "catalog", "orders", "stock", "fx"}
+var rooms = []string{"translate", "catalog", "orders", "stock", "fx", "commands", "privacy"}
 
 // world is everything around the roles, and the roles.
 type world struct {
@@ -172,6 +172,10 @@ poll:
   interval: 2s
   overlap: 10s
   settle: 1s
+privacy:
+  interval: 1s
+push:
+  call_timeout: 10s # who was killed at a command keeps others from it for that long, and five seconds
 telemetry:
   listen: ""
 connections:
@@ -283,7 +287,8 @@ func rateHistory(now time.Time) []byte {
 // newTrade opens the shops, the warehouse and the rate source.
 func newTrade(t *testing.T, webhook string) *trade {
 	t.Helper()
-	tr := &trade{t: t, shelf: make(map[string]int64)}
+	tr := &trade{t: t, shelf: make(map[string]int64), gate: &gate{to: webhook, taken: make(map[string]int)}}
+	gateway := serve(t, tr.gate)
 	for i, account := range []string{"shop-uk", "shop-de"} {
 		sim := shopsim.New(shopsim.Config{
 			Shop: account + ".myshopify.com", Name: account, Currency: []string{"GBP", "EUR"}[i],
@@ -299,6 +304,7 @@ func newTrade(t *testing.T, webhook string) *trade {
 		t.Cleanup(sim.Close)
 		l := newLedger(sim, account)
 		sim.Subscribe(webhook+"/webhooks/shopify/"+account, "orders/create", "orders/updated", "orders/cancelled", "refunds/create", "products/create", "products/update")
+		sim.Subscribe(gateway+"/webhooks/shopify/"+account, topicRedact, topicData)
 		tr.shops = append(tr.shops, &shop{ledger: l, url: serve(t, l)})
 	}
 	var err error
