@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Options struct {
 	Orders, Known int
 	// For how long the parts that run for a time do so.
 	For time.Duration
+	// Turns of the parts that are measured turn by turn; 0 = three.
+	Turns int
 	// Only names the parts to run; empty: all.
 	Only []string
 	// Profile is a folder for a CPU profile of each part; empty: none.
@@ -78,7 +81,7 @@ type part struct {
 	turns bool
 }
 
-const turns = 3
+const defaultTurns = 3
 
 func parts() []part {
 	return []part{
@@ -110,8 +113,8 @@ type runner struct {
 
 // Run measures.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.Orders < 1 || o.Known < 1 || o.For <= 0 {
-		return nil, errors.New("bench: orders, known and the time of a part must be above 0")
+	if o.Orders < 1 || o.Known < 1 || o.For <= 0 || o.Turns < 0 {
+		return nil, errors.New("bench: orders, known and the time of a part must be above 0, and turns not below")
 	}
 	for _, name := range o.Only {
 		if !slices.Contains(Parts(), name) {
@@ -136,7 +139,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, fmt.Errorf("bench: warming up: %w", err)
 		}
 	}
-	for _, p := range append(slices.Repeat(inTurns, turns), once...) {
+	for _, p := range append(slices.Repeat(inTurns, cmp.Or(o.Turns, defaultTurns)), once...) {
 		if err := p.run(r, ctx); err != nil {
 			return nil, fmt.Errorf("bench %s: %w", p.name, err)
 		}

@@ -18,6 +18,9 @@ func TestRun(t *testing.T) {
 		Orders: 400, Known: 20_000, For: time.Second, Version: "test",
 		Log: slog.New(slog.DiscardHandler), Progress: t.Output(),
 	}
+	if testing.Short() {
+		o.Turns = 1 // the others are the same again, for the sake of the median
+	}
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +53,7 @@ func TestOptions(t *testing.T) {
 	}{
 		"unknown part": {Options{Orders: 1, Known: 1, For: 1, Only: []string{"copy", "copies"}}, `part "copies" is not known`},
 		"no orders":    {Options{Known: 1, For: 1}, "must be above 0"},
+		"turns":        {Options{Orders: 1, Known: 1, For: 1, Turns: -1}, "not below"},
 	} {
 		if _, err := Run(t.Context(), tc.o); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)
