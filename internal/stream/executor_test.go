@@ -147,8 +147,9 @@ func (e *engines) at(t *testing.T, group string, want int64) {
 
 func (e *engines) feed(t *testing.T, n int) {
 	t.Helper()
+	c := e.admin(t)
 	for i := range n {
-		e.produce(t, number("k", int64(i)))
+		give(t, c, number("k", int64(i)))
 	}
 }
 
@@ -230,11 +231,12 @@ func TestExecutorRevoke(t *testing.T) {
 					}}
 				}
 				r1 := e.execute(t, work())
+				c := e.admin(t)
 				rng := rand.New(rand.NewPCG(3, 4))
 				want := 0
 				for i := range 5 {
 					for range 40 {
-						e.produce(t, number(fmt.Sprint("k", rng.IntN(50)), 1))
+						give(t, c, number(fmt.Sprint("k", rng.IntN(50)), 1))
 						want++
 					}
 					if i%2 == 1 {

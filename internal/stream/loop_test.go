@@ -91,10 +91,15 @@ func newEngines(t *testing.T, partitions int32) *engines {
 	return e
 }
 
-// onEngines runs a test on the engines in this process and on the real ones.
+// onEngines runs a test on the engines in this process and on the real ones, side by side: most of
+// it is waiting for members to join.
 func onEngines(t *testing.T, partitions int32, f func(t *testing.T, e *engines)) {
-	t.Run("fake", func(t *testing.T) { f(t, newEngines(t, partitions)) })
+	t.Run("fake", func(t *testing.T) {
+		t.Parallel()
+		f(t, newEngines(t, partitions))
+	})
 	t.Run("real", func(t *testing.T) {
+		t.Parallel()
 		client := redis.NewClient(&redis.Options{Addr: testkit.Redis(t)})
 		t.Cleanup(func() { client.Close() })
 		e := &engines{deps: Deps{
@@ -126,6 +131,12 @@ func (e *engines) produce(t testing.TB, records ...kafka.Record) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	give(t, c, records...)
+}
+
+// give is produce by a client that there is.
+func give(t testing.TB, c *kafka.Client, records ...kafka.Record) {
+	t.Helper()
 	if err := c.Produce(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
