@@ -57,12 +57,12 @@ func TestSecuredEngines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopped(t, k)
+	stops(t, k)
 	r, err := services.StartRedis(ctx, services.Config{Dir: t.TempDir(), DieWithParent: true, Secure: secure})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopped(t, r.Process)
+	stops(t, r.Process)
 	t.Setenv("CROSSDOCK_E2E_PASSWORD", password)
 	t.Setenv("CROSSDOCK_E2E_WRONG", password+"!")
 	s.kafka, s.redis = k.Addr(), r.Addr()
@@ -120,7 +120,7 @@ func TestRedisCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer stopped(t, r.Process)
+		stops(t, r.Process)
 		c := redis.NewClient(&redis.Options{Addr: r.Addr()})
 		defer c.Close()
 		nodes, addrs, buses = append(nodes, c), append(addrs, r.Addr()), append(buses, bus)
@@ -165,13 +165,13 @@ func TestRedisSentinel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopped(t, master.Process)
+	stops(t, master.Process)
 	host, port, _ := strings.Cut(master.Addr(), ":")
 	replica, err := services.StartRedis(ctx, services.Config{Dir: t.TempDir(), DieWithParent: true, Options: []string{"--replicaof", host, port}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stopped(t, replica.Process)
+	stops(t, replica.Process)
 	second := redis.NewClient(&redis.Options{Addr: replica.Addr()})
 	defer second.Close()
 	s.eventually(ctx, t, "the replica to follow", func() string {
@@ -288,9 +288,12 @@ func certificate(t *testing.T) *services.Secure {
 	return &services.Secure{CertFile: ca, CAFile: ca, KeyFile: write("key.pem", "PRIVATE KEY", private)}
 }
 
-func stopped(t *testing.T, p *services.Process) {
-	t.Helper()
-	if err := p.Stop(); err != nil {
-		t.Error(err)
-	}
+// stops an engine when the test is over, and after the program that a later step starts: that ends
+// with what it took, and waits for Kafka to take it.
+func stops(t *testing.T, p *services.Process) {
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
