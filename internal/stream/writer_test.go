@@ -286,11 +286,11 @@ func TestWriterAwayPausesItsPartitionOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := background(t, l.Run)
-	want := [2]int{}
+	want, c := [2]int{}, e.admin(t)
 	for i := range 120 {
 		k := fmt.Sprint("k", i)
 		want[kafka.Partition([]byte(k), 2)]++
-		e.produce(t, number(k, 1))
+		give(t, c, number(k, 1))
 	}
 	eventually(t, "the other partition", func() bool { return w.counted() == want[1] })
 	eventually(t, "a pause", func() bool {
@@ -331,10 +331,10 @@ func TestWriterRebalance(t *testing.T) {
 					return nil
 				}, nil)
 				loops := []*running{e.write(t, w, quick)}
-				n := 0
+				c, n := e.admin(t), 0
 				for round := range 5 {
 					for range 40 {
-						e.produce(t, number(fmt.Sprint("k", n), 1))
+						give(t, c, number(fmt.Sprint("k", n), 1))
 						n++
 					}
 					loops = append(loops, e.write(t, w, quick))
