@@ -28,9 +28,26 @@ import (
 // paid, in Singapore and in Portugal; orders to which a line was added, in France and in Ireland.
 var kept = []string{"581483", "C581484", "548813", "C548830", "C548834", "571324", "C571325", "C571327"}
 
-// part of the real year: what was sold abroad in its first six weeks, one invoice in fifty of those
-// at home, and what is kept.
-func part(t *testing.T) (orders string, rates string) {
+// share of the year that is played, and how often something goes wrong on the way.
+type share struct {
+	until    string   // what was sold abroad before
+	endings  []string // invoices at home, by how their numbers end
+	wrong    float64
+	orders   int64 // there are at least
+	returned int64 // lines, at least
+}
+
+// shares: six weeks abroad and one invoice in fifty at home; with -short five days and one in five
+// hundred. So few are enough for the rooms, the shops and their pollers to work side by side.
+func shares() share {
+	if testing.Short() {
+		return share{"2010-12-06", []string{"000", "500"}, 0.2, 60, 3}
+	}
+	return share{"2011-01-12", []string{"00", "50"}, 0.05, 300, 40}
+}
+
+// part of the real year: a share of it, and what is kept.
+func part(t *testing.T, of share) (orders string, rates string) {
 	t.Helper()
 	source, err := os.Open(testkit.Shared(t, "data", "online-retail.csv.gz"))
 	if err != nil {
@@ -57,8 +74,8 @@ func part(t *testing.T) (orders string, rates string) {
 			t.Fatal(err)
 		}
 		invoice, at, country := row[0], row[4], row[7]
-		abroad := country != "United Kingdom" && at < "2011-01-12"
-		sampled := strings.HasSuffix(invoice, "50") || strings.HasSuffix(invoice, "00")
+		abroad := country != "United Kingdom" && at < of.until
+		sampled := slices.ContainsFunc(of.endings, func(end string) bool { return strings.HasSuffix(invoice, end) })
 		if n == 0 || abroad || sampled || slices.Contains(kept, invoice) {
 			if err := to.Write(row); err != nil {
 				t.Fatal(err)
@@ -76,7 +93,8 @@ func part(t *testing.T) (orders string, rates string) {
 // wrong on their ways, comes to the file's own arithmetic in every figure, and each channel to its
 // own countries'.
 func TestYearOverFiveChannels(t *testing.T) {
-	orders, rates := part(t)
+	of := shares()
+	orders, rates := part(t, of)
 	file, err := retail.Read(orders)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +110,7 @@ func TestYearOverFiveChannels(t *testing.T) {
 			}
 		}
 	}
-	if largest < 80_000 || w.ReturnLines-w.UnmatchedReturnLines < 40 || w.Orders < 300 {
+	if largest < 80_000 || w.ReturnLines-w.UnmatchedReturnLines < of.returned || w.Orders < of.orders {
 		t.Fatalf("the part is none: %d orders, %d lines returned, %d of them of nobody's order, at most %d units in a line", w.Orders, w.ReturnLines, w.UnmatchedReturnLines, largest)
 	}
 	s := engines(t)
@@ -101,7 +119,7 @@ func TestYearOverFiveChannels(t *testing.T) {
 	got, err := dev.Year(ctx, dev.Options{
 		Dir: t.TempDir(), Orders: orders, Rates: rates, Channels: five, Exit: true, Version: "test", Progress: io.Discard,
 		Log:    slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Faults: shops.Faults{Duplicate: 0.05, Reorder: 0.05, ReorderBy: 50 * time.Millisecond, Drop: 0.05},
+		Faults: shops.Faults{Duplicate: of.wrong, Reorder: of.wrong, ReorderBy: 50 * time.Millisecond, Drop: of.wrong},
 		Kafka:  s.kafka, Redis: s.redis, ClickHouse: s.clickhouse,
 	})
 	if err != nil {
