@@ -51,7 +51,7 @@ func TestPrivacyList(t *testing.T) {
 	for i, want := range [][]string{
 		{"ID", "PLATFORM", "KIND", "WHOSE", "RECEIVED", "DUE", "STATE", "ORDERS", "REMAINS"},
 		{"shop-uk/data-9999", "shopify", "data_request", "00112233aabbccdd", "2026-10-20", "2026-11-19", "OVERDUE"},
-		{"shop-uk/b0e4", "buyer", "carried out 2026-11-19", "until 2026-11-22: orders.v1; until 2026-12-19: raw.orders.v1 orders.in.v1 privacy.in.v1 dlq.*"},
+		{"shop-uk/b0e4", "buyer", "carried out 2026-11-19", "until 2026-11-22: orders.v1 commands.v1 push.commands.v1; until 2026-12-19: raw.orders.v1 raw.stock.v1 orders.in.v1 commands.in.v1 privacy.in.v1 dlq.*"},
 		{"1 more concerned nobody here"},
 	} {
 		for _, text := range want {
