@@ -170,8 +170,12 @@ func (s *seller) again(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.conn = c
-	// All parts share one client; tests do not wait between its tries.
-	c.Poll[connectors.Orders].(*orderPoller).pause = 0
+	// All parts share one client and one queue; tests do not wait between their tries.
+	orders := c.Poll[connectors.Orders].(*orderPoller)
+	orders.client.pause = 0
+	if orders.queue != nil {
+		orders.queue.pause = 0
+	}
 }
 
 // poll polls to the end and returns what came.

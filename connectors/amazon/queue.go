@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/calls"
@@ -27,6 +28,8 @@ type queue struct {
 	invisible time.Duration
 	client    *sqs.Client
 	log       *slog.Logger
+	// pause is between the tries of a call.
+	pause time.Duration
 }
 
 // message is one that was received.
@@ -60,26 +63,45 @@ func newQueue(cfg Config, deps connectors.Deps) (*queue, error) {
 			}
 			return aws.Credentials{AccessKeyID: cfg.QueueAccessKeyID, SecretAccessKey: secret}, nil
 		}),
-		// Whoever asks tries again by its own rules.
+		// Calls are tried again by our rules, see ask.
 		Retryer: aws.NopRetryer{},
 	}
 	if address.base != "" {
 		options.BaseEndpoint = aws.String(address.base)
 	}
-	return &queue{address: address, url: cfg.QueueURL, invisible: cfg.QueueInvisible, client: sqs.New(options), log: deps.Log}, nil
+	return &queue{address: address, url: cfg.QueueURL, invisible: cfg.QueueInvisible, client: sqs.New(options), log: deps.Log, pause: retryPause}, nil
+}
+
+// ask makes one call, and makes it again after a failure that passes. A connection that was
+// kept alive may be closed by SQS at the moment at which it serves again: net/http repeats such
+// a call by itself only when it can rewind the body, and the SDK's bodies it cannot. All three
+// calls may be repeated: a message whose delivery was lost is hidden and comes again, one that
+// is deleted already is deleted, and the settings are only read.
+func ask[T any](ctx context.Context, q *queue, what string, call func(context.Context) (T, error)) (T, error) {
+	how := calls.Patience{Tries: maxReads, Failures: maxReads, Pause: q.pause}
+	return calls.Read(ctx, how, func(ctx context.Context) (T, error) {
+		out, err := call(ctx)
+		if err != nil {
+			err = queueError(what, err)
+		}
+		return out, err
+	})
 }
 
 // receive takes up to most messages, and waits for the first.
 func (q *queue) receive(ctx context.Context, wait time.Duration, most int) ([]message, error) {
-	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+	in := &sqs.ReceiveMessageInput{
 		QueueUrl:                    aws.String(q.url),
 		MaxNumberOfMessages:         int32(min(most, maxReceive)),
 		WaitTimeSeconds:             int32(wait / time.Second),
 		VisibilityTimeout:           int32(q.invisible / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
+	}
+	out, err := ask(ctx, q, "receiving notifications", func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
+		return q.client.ReceiveMessage(ctx, in)
 	})
 	if err != nil {
-		return nil, queueError("receiving notifications", err)
+		return nil, err
 	}
 	messages := make([]message, 0, len(out.Messages))
 	for _, m := range out.Messages {
@@ -105,9 +127,11 @@ func (q *queue) remove(ctx context.Context, receipts []string) {
 			entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(receipt)}
 		}
 		receipts = receipts[n:]
-		out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.url), Entries: entries})
+		out, err := ask(ctx, q, "deleting notifications", func(ctx context.Context) (*sqs.DeleteMessageBatchOutput, error) {
+			return q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.url), Entries: entries})
+		})
 		if err != nil {
-			q.log.Warn("notifications that were dealt with could not be deleted and will come again", "err", queueError("deleting notifications", err))
+			q.log.Warn("notifications that were dealt with could not be deleted and will come again", "err", err)
 			return
 		}
 		if len(out.Failed) > 0 {
@@ -118,15 +142,18 @@ func (q *queue) remove(ctx context.Context, receipts []string) {
 
 // attributes reads the queue's settings.
 func (q *queue) attributes(ctx context.Context) (map[string]string, error) {
-	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	in := &sqs.GetQueueAttributesInput{
 		QueueUrl: aws.String(q.url),
 		AttributeNames: []types.QueueAttributeName{
 			types.QueueAttributeNamePolicy, types.QueueAttributeNameMessageRetentionPeriod,
 			types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameRedrivePolicy,
 		},
+	}
+	out, err := ask(ctx, q, "reading the queue's settings", func(ctx context.Context) (*sqs.GetQueueAttributesOutput, error) {
+		return q.client.GetQueueAttributes(ctx, in)
 	})
 	if err != nil {
-		return nil, queueError("reading the queue's settings", err)
+		return nil, err
 	}
 	return out.Attributes, nil
 }
@@ -147,5 +174,11 @@ func queueError(what string, err error) error {
 			return fmt.Errorf("%s: %w", what, &connectors.RetryAfterError{After: 5 * time.Second, Err: errors.New("SQS answered " + code)})
 		}
 	}
-	return fmt.Errorf("%s: %w", what, httpx.RedactError(err))
+	var unsent *smithyhttp.RequestSendError
+	var answered *smithyhttp.ResponseError
+	redacted := fmt.Errorf("%s: %w", what, httpx.RedactError(err))
+	if errors.As(err, &unsent) || errors.As(err, &answered) && answered.HTTPStatusCode() >= 500 {
+		return calls.Passing(redacted)
+	}
+	return redacted
 }

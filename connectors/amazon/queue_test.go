@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -282,6 +283,40 @@ func TestQueueErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestAClosedConnectionIsNoFailure: SQS closes connections that were kept alive, at any moment.
+// Of three calls with a body that cannot be rewound none is repeated by net/http.
+func TestAClosedConnectionIsNoFailure(t *testing.T) {
+	s, cursor := reconciled(t, simulator.Config{})
+	id := s.place(t, "85123A", 1, true)
+	seen := map[string]int{}
+	through := s.deps.HTTP.Transport
+	s.deps.HTTP = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		action := r.Header.Get("X-Amz-Target")
+		if seen[action]++; action != "" && seen[action]%2 == 1 {
+			return nil, &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}
+		}
+		return through.RoundTrip(r)
+	})}
+	s.again(t)
+	objects, res, err := s.once(cursor, nil)
+	if diff := cmp.Diff([]string{id}, objects); diff != "" || err != nil {
+		t.Fatalf("receiving: %s %v", diff, err)
+	}
+	if _, _, err := s.once(res.Cursor, nil); err != nil || s.Pending() != 0 {
+		t.Errorf("deleting: %v, %d messages are left", err, s.Pending())
+	}
+	if _, err := s.conn.Poll[connectors.Orders].(*orderPoller).queue.attributes(context.Background()); err != nil {
+		t.Errorf("reading the settings: %v", err)
+	}
+	if len(seen) < 3 {
+		t.Errorf("called were %v, want three actions of SQS", seen)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestReconcilingFindsWhatWasNotAnnounced, and what the list itself left out for a day.
 func TestReconcilingFindsWhatWasNotAnnounced(t *testing.T) {
