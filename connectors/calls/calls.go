@@ -2,7 +2,8 @@
 // read is asked again, and how long a platform wants to be left alone.
 //
 // In: a request. Out: the answer's bytes, or an error that says whether the call may have done
-// something (Unsent) and whether the failure usually passes (Passing). Keeps nothing.
+// something (Unsent) and whether the failure usually passes (Passing). Keeps nothing but what a
+// connector writes into a Journal before a write that must not be sent twice.
 package calls
 
 import (

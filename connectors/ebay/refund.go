@@ -2,11 +2,11 @@ package ebay
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 	"github.com/helloword/crossdock/schemas/money"
 )
@@ -60,7 +60,7 @@ func (f *refunder) PushRefund(ctx context.Context, w connectors.RefundWrite) (co
 		return f.asked(fmt.Errorf("locking the refunds of order %s: %w", w.OrderID, err))
 	}
 	defer unlock()
-	journal, err := f.journal(ctx, name)
+	journal, err := calls.LoadJournal[attempt](ctx, f.deps.Tokens, name, "look in the seller hub whether the refund is there")
 	if err != nil {
 		return f.asked(err)
 	}
@@ -76,7 +76,7 @@ func (f *refunder) PushRefund(ctx context.Context, w connectors.RefundWrite) (co
 		if found := f.appeared(o, journal, mine, w.Amount); found != "" {
 			mine.Refund = found
 			journal[w.CommandID] = mine
-			return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED}, f.write(ctx, name, journal)
+			return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED}, journal.Save(ctx, f.deps.Tokens, name)
 		}
 		if age := f.deps.Now().Sub(mine.At); age < settles {
 			return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: "SETTLING", RetryAfter: settles - age,
@@ -92,7 +92,7 @@ func (f *refunder) PushRefund(ctx context.Context, w connectors.RefundWrite) (co
 	}
 	mine = attempt{At: f.deps.Now(), Before: names(o)}
 	journal[w.CommandID] = mine
-	if err := f.write(ctx, name, journal); err != nil {
+	if err := journal.Save(ctx, f.deps.Tokens, name); err != nil {
 		return f.asked(err)
 	}
 	a, err := f.send(ctx, request{endpoint: callRefund, ids: []string{w.OrderID}, body: refundBody(w, text), priority: connectors.Normal})
@@ -119,7 +119,7 @@ func (f *refunder) PushRefund(ctx context.Context, w connectors.RefundWrite) (co
 	}
 	journal[w.CommandID] = mine
 	// It is done; that the journal does not know it costs a look at the order.
-	return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED}, f.write(ctx, name, journal)
+	return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED}, journal.Save(ctx, f.deps.Tokens, name)
 }
 
 func refundBody(w connectors.RefundWrite, text string) refundRequest {
@@ -152,36 +152,11 @@ func reason(r event.Restock) string {
 	return "OTHER_ADJUSTMENT"
 }
 
-func (f *refunder) journal(ctx context.Context, name string) (map[string]attempt, error) {
-	b, err := f.deps.Tokens.Load(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("loading %s: %w", name, err)
-	}
-	journal := map[string]attempt{}
-	if b != nil {
-		if err := json.Unmarshal(b, &journal); err != nil {
-			return nil, fmt.Errorf("%w: the journal %s cannot be read: look in the seller hub whether the refund is there, then delete the journal", connectors.ErrPermanent, name)
-		}
-	}
-	return journal, nil
-}
-
-func (f *refunder) write(ctx context.Context, name string, journal map[string]attempt) error {
-	b, err := json.Marshal(journal)
-	if err != nil {
-		return fmt.Errorf("encoding %s: %w", name, err)
-	}
-	if err := f.deps.Tokens.Save(ctx, name, b); err != nil {
-		return fmt.Errorf("saving %s: %w", name, err)
-	}
-	return nil
-}
-
 // forget takes a command out that certainly did nothing; first is an error that there is
 // already. What cannot be taken out only makes the next attempt wait.
-func (f *refunder) forget(ctx context.Context, name string, journal map[string]attempt, command string, first error) error {
+func (f *refunder) forget(ctx context.Context, name string, journal calls.Journal[attempt], command string, first error) error {
 	delete(journal, command)
-	if err := f.write(ctx, name, journal); err != nil && first == nil {
+	if err := journal.Save(ctx, f.deps.Tokens, name); err != nil && first == nil {
 		return err
 	}
 	return first
@@ -205,7 +180,7 @@ func refundsNow(o *orderNow) []refundNow {
 
 // appeared finds a refund of this amount that was not there before the attempt, and that no
 // other command made.
-func (f *refunder) appeared(o *orderNow, journal map[string]attempt, mine attempt, amount *event.Money) string {
+func (f *refunder) appeared(o *orderNow, journal calls.Journal[attempt], mine attempt, amount *event.Money) string {
 	taken := map[string]bool{"": true}
 	for _, name := range mine.Before {
 		taken[name] = true
