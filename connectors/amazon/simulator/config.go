@@ -26,7 +26,15 @@ type Config struct {
 	Limits bool
 	// ApplyAfter is how long a submission that was accepted takes to be applied.
 	ApplyAfter time.Duration
-	// ReportLatin1 writes reports in ISO 8859-1; ReportPlain does not compress them.
+	// FeedQueue is how long a feed waits, FeedRun how long it is then being processed, and
+	// FeedListDelay how long it takes to be in the list of feeds. FeedPage bounds a page of that list;
+	// 0 = only what is asked for does.
+	FeedQueue, FeedRun, FeedListDelay time.Duration
+	FeedPage                          int
+	// FinanceDelay is how late the finances tell of a refund.
+	FinanceDelay time.Duration
+	// ReportLatin1 writes reports in ISO 8859-1; ReportPlain does not compress them, nor processing
+	// reports.
 	ReportLatin1, ReportPlain bool
 
 	// QueueAccount and QueueName are the queue's; defaults "123456789012" and "notifications".
@@ -88,6 +96,13 @@ type Faults struct {
 	HTML float64
 	// Outage: every call is answered 503.
 	Outage bool
+	// FeedFatal: a feed is given up before anything of it is done. FeedFatalAfter: it is given up
+	// when all of it is done. Neither has a report.
+	FeedFatal, FeedFatalAfter float64
+	// FailUpload: an upload is answered 503 and does nothing.
+	FailUpload float64
+	// ReportCut: a processing report is cut off. ReportDamaged: bytes of it are changed.
+	ReportCut, ReportDamaged float64
 	// Undeletable: a message cannot be deleted.
 	Undeletable float64
 }
@@ -102,6 +117,9 @@ type Stats struct {
 	// PushesAccepted and PushesRefused count submissions of quantities; PushesChanged those
 	// that changed one.
 	PushesAccepted, PushesRefused, PushesChanged int64
+	// Feeds counts those that were handed in; Cancellations and Refunds what they did, and refunds
+	// by hand.
+	Feeds, Cancellations, Refunds int64
 	// Calls to the API by operation, and of them those Refused with 429; Throttled is all of
 	// these, Refreshes those of tokens.
 	Calls, Refused       map[string]int64

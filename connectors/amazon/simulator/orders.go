@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"time"
 
 	"github.com/helloword/crossdock/schemas/money"
@@ -28,6 +29,7 @@ type order struct {
 	delivery         int64
 	packages         []pack
 	requested        string // why the buyer wants it cancelled
+	refunds          []moneyBack
 	missing          bool
 }
 
@@ -358,6 +360,16 @@ type Order struct {
 	Packages []string
 	// Amounts in minor units of the account's currency.
 	Subtotal, Total int64
+	// Refunds in their order.
+	Refunds []Refund
+}
+
+// Refund is the truth about one refund, of one line. Own is the seller's name for it.
+type Refund struct {
+	Line, Own string
+	// By are the amounts by type of BuyerPrice, Total their sum.
+	By    map[string]int64
+	Total int64
 }
 
 // Line is the truth about one line.
@@ -371,6 +383,7 @@ type Line struct {
 func (s *Simulator) Order(id string) (o Order, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.process()
 	if o := s.orders[id]; o != nil {
 		return o.truth(), true
 	}
@@ -407,6 +420,9 @@ func (o *order) truth() Order {
 	}
 	for _, p := range o.packages {
 		t.Packages = append(t.Packages, p.reference)
+	}
+	for _, r := range o.refunds {
+		t.Refunds = append(t.Refunds, Refund{r.item, r.own, maps.Clone(r.by), r.by.sum()})
 	}
 	return t
 }

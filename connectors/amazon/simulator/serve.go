@@ -49,6 +49,8 @@ func (s *Simulator) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		s.serveQueue(rw, r, body)
 	case r.URL.Path == "/auth/o2/token":
 		s.serveToken(rw, r, body)
+	case strings.HasPrefix(r.URL.Path, uploadPath), strings.HasPrefix(r.URL.Path, feedReportPath):
+		s.serveFeeds(rw, r, body)
 	case strings.HasPrefix(r.URL.Path, documentPath):
 		s.serveDocument(rw, r)
 	default:
@@ -151,6 +153,16 @@ func limits(op string) (rate, burst float64) {
 		return 2, 15
 	case "createReport", "getReportDocument":
 		return 0.0167, 15
+	case "createFeed":
+		return 0.0083, 15
+	case "getFeed":
+		return 2, 15
+	case "getFeeds", "getFeedDocument":
+		return 0.0222, 10
+	case "createFeedDocument":
+		return 0.5, 15
+	case "listTransactions":
+		return 0.5, 10
 	case "getMarketplaceParticipations":
 		return 0.016, 15
 	case "getSubscription", "createSubscription", "getDestinations", "createDestination", "deleteSubscriptionById":
@@ -220,6 +232,7 @@ func (s *Simulator) api(r *http.Request, body []byte) (answer reply, html bool) 
 		return refusal(http.StatusNotFound, "NotFound", "Resource not found"), false
 	}
 	s.stats.Calls[at.op]++
+	s.process()
 	g, known := s.access[r.Header.Get("X-Amz-Access-Token")]
 	switch {
 	case r.Header.Get("X-Amz-Access-Token") == "":
@@ -297,6 +310,20 @@ func (s *Simulator) find(r *http.Request) *route {
 	case is(http.MethodGet, "reports", "2021-06-30", "documents", "*"):
 		host := r.Host
 		return &route{op: "getReportDocument", serve: func(url.Values, []byte) reply { return s.getDocument(last, host) }}
+	case is(http.MethodPost, "feeds", "2021-06-30", "documents"):
+		host := r.Host
+		return &route{op: "createFeedDocument", serve: func(_ url.Values, body []byte) reply { return s.createFeedDocument(body, host) }}
+	case is(http.MethodPost, "feeds", "2021-06-30", "feeds"):
+		return &route{op: "createFeed", writes: true, serve: func(_ url.Values, body []byte) reply { return s.createFeed(body) }}
+	case is(http.MethodGet, "feeds", "2021-06-30", "feeds"):
+		return &route{op: "getFeeds", serve: func(q url.Values, _ []byte) reply { return s.getFeeds(q) }}
+	case is(http.MethodGet, "feeds", "2021-06-30", "feeds", "*"):
+		return &route{op: "getFeed", serve: func(url.Values, []byte) reply { return s.getFeed(last) }}
+	case is(http.MethodGet, "feeds", "2021-06-30", "documents", "*"):
+		host := r.Host
+		return &route{op: "getFeedDocument", serve: func(url.Values, []byte) reply { return s.getFeedDocument(last, host) }}
+	case is(http.MethodGet, "finances", "2024-06-19", "transactions"):
+		return &route{op: "listTransactions", serve: func(q url.Values, _ []byte) reply { return s.listTransactions(q) }}
 	case is(http.MethodGet, "fba", "inventory", "v1", "summaries"):
 		return &route{op: "getInventorySummaries", serve: func(q url.Values, _ []byte) reply { return s.summaries(q) }}
 	case is(http.MethodGet, "sellers", "v1", "marketplaceParticipations"):

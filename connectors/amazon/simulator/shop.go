@@ -32,6 +32,8 @@ type Simulator struct {
 	listings map[string]*listing
 	inStock  []*listing
 	reports  map[string]*report
+	feeds    []*feed
+	uploads  map[string]*upload
 	access   map[string]grant
 	buckets  map[string]*mailroom.Turnstile
 	share    float64 // of the published quotas
@@ -71,7 +73,7 @@ func New(cfg Config) *Simulator {
 	}
 	s := &Simulator{
 		cfg: cfg, exponent: exponent, faults: cfg.Faults, rng: rand.New(rand.NewPCG(cfg.Seed, 0xa3a2)),
-		orders: map[string]*order{}, listings: map[string]*listing{}, reports: map[string]*report{},
+		orders: map[string]*order{}, listings: map[string]*listing{}, reports: map[string]*report{}, uploads: map[string]*upload{},
 		access: map[string]grant{}, buckets: map[string]*mailroom.Turnstile{}, share: 1, lists: map[int]fixed{}, subs: map[string]subscription{},
 	}
 	s.stats.Calls, s.stats.Refused = map[string]int64{}, map[string]int64{}
