@@ -52,6 +52,11 @@ type call struct {
 	// body is encoded as JSON; nil = none.
 	body     any
 	priority connectors.Priority
+	// patience is how long the quota is waited for at most; 0 = as long as the context lasts. Who
+	// has more to do than this call comes back later.
+	patience time.Duration
+	// granted: the quota has been waited for already, by grant.
+	granted bool
 }
 
 // answer is what came back.
@@ -123,8 +128,10 @@ func (c *client) send(ctx context.Context, k call) (*answer, error) {
 			return nil, calls.Unsent(fmt.Errorf("encoding %s: %w", k.op.name, err))
 		}
 	}
-	if err := c.deps.Limiter.Wait(ctx, k.op.name, 1, k.priority); err != nil {
-		return nil, calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", k.op.name, err))
+	if !k.granted {
+		if err := c.grant(ctx, k); err != nil {
+			return nil, err
+		}
 	}
 	stale := ""
 	for {
@@ -142,6 +149,23 @@ func (c *client) send(ctx context.Context, k call) (*answer, error) {
 		}
 		return a, nil
 	}
+}
+
+// grant waits for the quota of a call, within its patience.
+func (c *client) grant(ctx context.Context, k call) error {
+	wait, cancel := ctx, func() {}
+	if k.patience > 0 {
+		wait, cancel = context.WithTimeout(ctx, k.patience)
+	}
+	defer cancel()
+	err := c.deps.Limiter.Wait(wait, k.op.name, 1, k.priority)
+	switch {
+	case err == nil:
+		return nil
+	case wait.Err() != nil && ctx.Err() == nil:
+		return calls.Unsent(&connectors.RetryAfterError{After: k.op.pause, Err: fmt.Errorf("the quota of %s is spent", k.op.name)})
+	}
+	return calls.Unsent(fmt.Errorf("waiting for the quota of %s: %w", k.op.name, err))
 }
 
 // errToken: Amazon does not know the access token (any more).

@@ -231,6 +231,8 @@ func New(cfg Config, env schemas.Environment, deps connectors.Deps) (*connectors
 		Stock:      &pusher{api},
 		Price:      &pusher{api},
 		Fulfilment: &fulfiller{api},
+		Cancel:     &canceller{feeder{api}},
+		Refund:     &refunder{feeder{api}},
 	}
 	if inbox != nil {
 		check.keep = &keeper{client: api, address: inbox.address}

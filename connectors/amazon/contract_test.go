@@ -30,7 +30,7 @@ import (
 // specs are Amazon's own contracts of the APIs that are called.
 var specs = []string{
 	"orders_2026-01-01.json", "ordersV0.json", "listingsItems_2021-08-01.json", "reports_2021-06-30.json",
-	"fbaInventory.json", "notifications.json", "sellers.json",
+	"fbaInventory.json", "notifications.json", "sellers.json", "feeds_2021-06-30.json", "finances_2024-06-19.json",
 }
 
 // contract is Amazon's contracts, read once.
@@ -201,6 +201,7 @@ func operations() []operation {
 	return []operation{
 		opSearchOrders, opGetOrder, opSearchListings, opGetListing, opPatchListing, opCreateReport, opGetReport, opReportDocument, opInventory,
 		opConfirm, opParticipations, opGetDestinations, opCreateDestination, opGetSubscription, opCreateSubscription, opDeleteSubscription,
+		opFeedAddress, opCreateFeed, opGetFeed, opGetFeeds, opFeedDocument, opTransactions,
 	}
 }
 
@@ -247,7 +248,7 @@ func TestRates(t *testing.T) {
 	}
 	for _, op := range operations() {
 		var rate []float64
-		for _, api := range []string{"SearchOrdersApi", "GetOrderApi", "OrdersV0Api", "ListingsApi", "ReportsApi", "FbaInventoryApi", "SellersApi", "NotificationsApi"} {
+		for _, api := range []string{"SearchOrdersApi", "GetOrderApi", "OrdersV0Api", "ListingsApi", "ReportsApi", "FbaInventoryApi", "SellersApi", "NotificationsApi", "FeedsApi", "DefaultApi"} {
 			if r := published[api+"-"+op.name]; r != nil {
 				rate = r
 				break

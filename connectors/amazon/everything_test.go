@@ -87,6 +87,7 @@ func everything(t *testing.T, c *contract) map[string]bool {
 			t.Errorf("confirming a shipment: %v, %v", result, err)
 		}
 	}
+	refundAndCancel(t, s, paid)
 	s.Unsubscribe()
 	for range 2 {
 		if err := s.conn.Webhooks.EnsureWebhooks(ctx, ""); err != nil {
@@ -116,4 +117,27 @@ func everything(t *testing.T, c *contract) map[string]bool {
 		}
 	}
 	return called
+}
+
+// refundAndCancel refunds of a shipped order, once with a lost answer, so that the feed is looked
+// for, and cancels another one.
+func refundAndCancel(t *testing.T, s *seller, shipped string) {
+	t.Helper()
+	o, _ := s.Order(shipped)
+	s.SetFaults(simulator.Faults{FailAfter: 1})
+	first := connectors.RefundWrite{OrderID: shipped, CommandID: "r1", Amount: &event.Money{Minor: 100, Currency: "GBP"}}
+	if r := s.refund(t, first); r.Outcome != event.Outcome_OUTCOME_UNKNOWN {
+		t.Errorf("a refund whose answer is lost: %v", r)
+	}
+	s.SetFaults(simulator.Faults{})
+	second := connectors.RefundWrite{OrderID: shipped, CommandID: "r2", Lines: []connectors.LineQuantity{{LineID: o.Lines[0].ID, Quantity: 1}}}
+	for _, w := range []connectors.RefundWrite{first, second} {
+		if r := s.settled(t, func() connectors.Result { return s.refund(t, w) }); r.Outcome != event.Outcome_OUTCOME_ACCEPTED {
+			t.Errorf("refund %s: %v", w.CommandID, r)
+		}
+	}
+	w := connectors.CancelWrite{OrderID: s.place(t, "85123A", 2, true), CommandID: "c1", Reason: "customer", Restock: true}
+	if r := s.settled(t, func() connectors.Result { return s.cancel(t, w) }); r.Outcome != event.Outcome_OUTCOME_ACCEPTED {
+		t.Errorf("a cancellation: %v", r)
+	}
 }

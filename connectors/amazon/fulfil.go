@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
-	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/schemas/event"
 )
 
@@ -25,29 +22,6 @@ var opConfirm = operation{name: "confirmShipment", method: http.MethodPost, paus
 // edits one package and makes no second one.
 type fulfiller struct{ *client }
 
-// shippedOrder is what has to be known of an order to confirm a shipment of it.
-type shippedOrder struct {
-	Order struct {
-		Channel struct {
-			Marketplace string `json:"marketplaceId"`
-		} `json:"salesChannel"`
-		Fulfilment struct {
-			Status string `json:"fulfillmentStatus"`
-			By     string `json:"fulfilledBy"`
-		} `json:"fulfillment"`
-		Items []struct {
-			ID         string `json:"orderItemId"`
-			Fulfilment struct {
-				Open int64 `json:"quantityUnfulfilled"`
-			} `json:"fulfillment"`
-		} `json:"orderItems"`
-		Packages []struct {
-			Reference string `json:"packageReferenceId"`
-			Tracking  string `json:"trackingNumber"`
-		} `json:"packages"`
-	} `json:"order"`
-}
-
 // pendingPause is how long an order waits for its payment before it is asked again.
 const pendingPause = 15 * time.Minute
 
@@ -56,31 +30,24 @@ func (f *fulfiller) PushFulfilment(ctx context.Context, w connectors.FulfilmentW
 	if w.Tracking == "" {
 		return refused(codeInvalid, "Amazon takes no shipment without a tracking number"), nil
 	}
-	a, err := f.read(ctx, call{
-		op: opGetOrder, path: "/orders/2026-01-01/orders/" + url.PathEscape(w.OrderID),
-		query: url.Values{"includedData": {"FULFILLMENT,PACKAGES"}}, priority: connectors.Normal,
-	})
+	known, err := f.orderNow(ctx, w.OrderID, "FULFILLMENT,PACKAGES", connectors.Normal)
 	if err != nil {
-		return outcome(calls.Unsent(err)), whole(err)
-	}
-	var known shippedOrder
-	if err := json.Unmarshal(a.body, &known); err != nil || known.Order.Channel.Marketplace == "" {
-		return outcome(calls.Unsent(calls.Passing(fmt.Errorf("the answer about order %s cannot be read", calls.Clip(w.OrderID))))), nil
+		return asked(err)
 	}
 	reference := packageReference(w.CommandID)
-	for _, p := range known.Order.Packages {
+	for _, p := range known.Packages {
 		// The tracking number also: the seller may have typed it into Seller Central.
 		if p.Reference == reference || strings.EqualFold(p.Tracking, w.Tracking) {
 			return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED, Code: "DONE_BEFORE", Message: "package " + p.Reference}, nil
 		}
 	}
-	switch o := known.Order.Fulfilment; {
-	case o.By == byAmazon:
+	switch status := known.Fulfilment.Status; {
+	case known.Fulfilment.By == byAmazon:
 		return refused(codeAmazon, "Amazon ships this order itself"), nil
-	case o.Status == "PENDING" || o.Status == "PENDING_AVAILABILITY":
-		return connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Code: o.Status, Message: "Amazon does not let it be shipped before it is paid", RetryAfter: pendingPause}, nil
-	case o.Status == "CANCELLED":
-		return refused(o.Status, "the order is cancelled"), nil
+	case known.waits():
+		return later(status, pendingPause, "Amazon does not let it be shipped before it is paid"), nil
+	case status == statusCancelled:
+		return refused(status, "the order is cancelled"), nil
 	}
 	type item struct {
 		ID       string `json:"orderItemId"`
@@ -91,7 +58,7 @@ func (f *fulfiller) PushFulfilment(ctx context.Context, w connectors.FulfilmentW
 		items = append(items, item{l.LineID, l.Quantity})
 	}
 	if len(w.Lines) == 0 {
-		for _, i := range known.Order.Items {
+		for _, i := range known.Items {
 			if i.Fulfilment.Open > 0 {
 				items = append(items, item{i.ID, i.Fulfilment.Open})
 			}
@@ -110,7 +77,7 @@ func (f *fulfiller) PushFulfilment(ctx context.Context, w connectors.FulfilmentW
 	}
 	_, err = f.send(ctx, call{
 		op: opConfirm, path: "/orders/v0/orders/" + url.PathEscape(w.OrderID) + "/shipmentConfirmation", priority: connectors.Normal,
-		body: map[string]any{"marketplaceId": known.Order.Channel.Marketplace, "packageDetail": detail},
+		body: map[string]any{"marketplaceId": known.Channel.Marketplace, "packageDetail": detail},
 	})
 	if err != nil {
 		return outcome(err), whole(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/helloword/crossdock/connectors/amazon/simulator"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
+	"github.com/helloword/crossdock/schemas/event"
 )
 
 // seller is a simulator with a connector opened on it.
@@ -52,7 +53,7 @@ func (c *clock) add(d time.Duration) {
 // memory is a token store.
 type memory struct {
 	mu    sync.Mutex
-	lock  sync.Mutex
+	locks map[string]chan struct{}
 	held  map[string][]byte
 	saves int
 	fail  error
@@ -78,9 +79,22 @@ func (m *memory) Save(_ context.Context, name string, value []byte) error {
 	return nil
 }
 
-func (m *memory) Lock(context.Context, string) (func(), error) {
-	m.lock.Lock()
-	return m.lock.Unlock, nil
+func (m *memory) Lock(ctx context.Context, name string) (func(), error) {
+	m.mu.Lock()
+	if m.locks == nil {
+		m.locks = map[string]chan struct{}{}
+	}
+	if m.locks[name] == nil {
+		m.locks[name] = make(chan struct{}, 1)
+	}
+	lock := m.locks[name]
+	m.mu.Unlock()
+	select {
+	case lock <- struct{}{}:
+		return func() { <-lock }, nil
+	case <-ctx.Done():
+		return func() {}, ctx.Err()
+	}
 }
 
 // limiter lets everything pass and remembers what it was told.
@@ -247,4 +261,42 @@ func answering(next http.Handler, path string, answer http.HandlerFunc) http.Han
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refund pushes a refund.
+func (s *seller) refund(t testing.TB, w connectors.RefundWrite) connectors.Result {
+	t.Helper()
+	r, err := s.conn.Refund.PushRefund(context.Background(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// cancel cancels an order.
+func (s *seller) cancel(t testing.TB, w connectors.CancelWrite) connectors.Result {
+	t.Helper()
+	r, err := s.conn.Cancel.CancelOrder(context.Background(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// settled attempts a command as the desk does, each time after the pause that it was told, until
+// it is done or refused, or for an hour and a half.
+func (s *seller) settled(t testing.TB, attempt func() connectors.Result) (r connectors.Result) {
+	t.Helper()
+	for waited := time.Duration(0); waited < 90*time.Minute; {
+		if r = attempt(); r.Outcome == event.Outcome_OUTCOME_ACCEPTED || r.Outcome == event.Outcome_OUTCOME_REFUSED {
+			return r
+		}
+		if r.RetryAfter < 0 {
+			t.Fatalf("%v", r)
+		}
+		pause := max(r.RetryAfter, time.Second)
+		s.clock.add(pause)
+		waited += pause
+	}
+	return r
 }

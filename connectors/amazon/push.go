@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/calls"
@@ -144,6 +145,21 @@ func (c *client) submit(ctx context.Context, n int, of func(i int) submission) (
 
 func refused(code, message string) connectors.Result {
 	return connectors.Result{Outcome: event.Outcome_OUTCOME_REFUSED, Code: code, Message: message}
+}
+
+// done is a write that was carried out.
+func done(code, message string) connectors.Result {
+	return connectors.Result{Outcome: event.Outcome_OUTCOME_ACCEPTED, Code: code, Message: message}
+}
+
+// later is a write that was certainly not sent, and may be in a while.
+func later(code string, after time.Duration, message string) connectors.Result {
+	return connectors.Result{Outcome: event.Outcome_OUTCOME_NOT_SENT, Code: code, Message: message, RetryAfter: after}
+}
+
+// unsettled is a write of which it is not known yet what became.
+func unsettled(code string, after time.Duration, message string) connectors.Result {
+	return connectors.Result{Outcome: event.Outcome_OUTCOME_UNKNOWN, Code: code, Message: message, RetryAfter: after}
 }
 
 func fill(results []connectors.Result, o event.Outcome) []connectors.Result {

@@ -273,7 +273,7 @@ func TestFulfilment(t *testing.T) {
 		{"Amazon's", connectors.FulfilmentWrite{OrderID: byAmazon, Tracking: "T4", CommandID: "four"}, refusedO, codeAmazon},
 		{"not paid", connectors.FulfilmentWrite{OrderID: unpaid, Tracking: "T5", CommandID: "five"}, notSent, "PENDING"},
 		{"cancelled", connectors.FulfilmentWrite{OrderID: gone, Tracking: "T6", CommandID: "six"}, refusedO, "CANCELLED"},
-		{"no such order", connectors.FulfilmentWrite{OrderID: "202-0-0", Tracking: "T7", CommandID: "seven"}, refusedO, codeMissing},
+		{"no such order", connectors.FulfilmentWrite{OrderID: "202-0-0", Tracking: "T7", CommandID: "seven"}, refusedO, codeNoOrder},
 		{"too many units", connectors.FulfilmentWrite{OrderID: s.place(t, "85123A", 1, true), Lines: []connectors.LineQuantity{{LineID: "1", Quantity: 9}}, Tracking: "T8", CommandID: "eight"}, refusedO, "InvalidInput"},
 	} {
 		if r := send(c.w); r.Outcome != c.want || r.Code != c.code {

@@ -3,14 +3,12 @@ package amazon
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -23,7 +21,6 @@ import (
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/calls"
 	"github.com/helloword/crossdock/connectors/jsonread"
-	"github.com/helloword/crossdock/internal/httpx"
 )
 
 // The report of all listings is read because searchListingsItems tells of changes only, and
@@ -131,45 +128,12 @@ func (c *client) getReport(ctx context.Context, id string) (m madeReport, err er
 
 // readReport downloads the document and emits its rows.
 func (c *client) readReport(ctx context.Context, m madeReport, emit func(connectors.Raw) error) error {
-	a, err := c.read(ctx, call{op: opReportDocument, path: "/reports/2021-06-30/documents/" + url.PathEscape(m.Document), priority: connectors.Backfill})
+	d, err := c.document(ctx, call{op: opReportDocument, path: "/reports/2021-06-30/documents/" + url.PathEscape(m.Document), priority: connectors.Backfill}, "a report")
 	if err != nil {
 		return err
 	}
-	var document struct {
-		URL         string `json:"url"`
-		Compression string `json:"compressionAlgorithm"`
-	}
-	if err := json.Unmarshal(a.body, &document); err != nil || document.URL == "" {
-		return calls.Passing(errors.New("the answer about a report's document cannot be read"))
-	}
-	// The address holds its own authorisation and is another host's: nothing of ours goes along.
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, document.URL, nil)
-	if err != nil {
-		return calls.Passing(errors.New("downloading a report: its address cannot be read"))
-	}
-	req.Header.Set("Accept-Encoding", "identity")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return calls.Passing(fmt.Errorf("downloading a report: %w", httpx.RedactError(err)))
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return calls.Passing(fmt.Errorf("downloading a report: the answer is %d", resp.StatusCode))
-	}
-	var body io.Reader = resp.Body
-	switch document.Compression {
-	case "":
-	case "GZIP":
-		z, err := gzip.NewReader(body)
-		if err != nil {
-			return calls.Passing(fmt.Errorf("downloading a report: gzip: %w", err))
-		}
-		defer func() { _ = z.Close() }()
-		body = z
-	default:
-		return fmt.Errorf("downloading a report: %w: compression %q: a newer release is needed", connectors.ErrPermanent, jsonread.Clip(document.Compression))
-	}
-	return rows(body, charset(resp.Header.Get("Content-Type")), maxReport, m.at(), emit)
+	defer d.close()
+	return rows(d, charset(d.contentType), maxReport, m.at(), emit)
 }
 
 // charset is the encoding that a document is named to have; nil = it says nothing.

@@ -20,8 +20,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // can is what a connection can do, canWithQueue what one with a queue can.
 var (
-	can          = []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "stock", "price", "fulfilment"}
-	canWithQueue = []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment"}
+	can          = []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "stock", "price", "fulfilment", "cancel", "refund"}
+	canWithQueue = []string{"check", "authorize", "poll:inventory", "poll:orders", "poll:products", "translate", "webhooks", "stock", "price", "fulfilment", "cancel", "refund"}
 )
 
 // recorded is the records below testdata/records. The part of a name before the first "-" is
