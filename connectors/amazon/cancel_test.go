@@ -145,7 +145,6 @@ func TestCancelFailures(t *testing.T) {
 	}{
 		{"a lost answer", simulator.Faults{FailAfter: 1}, simulator.Config{}, unknown, nil, "", accepted, 1},
 		{"an outage", simulator.Faults{Outage: true}, simulator.Config{}, notSent, nil, "", accepted, 1},
-		{"throttled", simulator.Faults{Throttle: 1}, simulator.Config{}, notSent, nil, "", accepted, 1},
 		{"an upload that fails", simulator.Faults{FailUpload: 1}, simulator.Config{}, notSent, nil, "", accepted, 1},
 		{"given up before the effect", simulator.Faults{FeedFatal: 1}, simulator.Config{}, unknown, nil, "", accepted, 2},
 		{"given up after the effect", simulator.Faults{FeedFatalAfter: 1}, simulator.Config{}, unknown, nil, "", accepted, 1},

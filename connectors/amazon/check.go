@@ -66,6 +66,14 @@ func (k *checker) Check(ctx context.Context) ([]connectors.CheckResult, error) {
 			"granularityType": {"Marketplace"}, "granularityId": {market}, "marketplaceIds": {market},
 		}})
 	}
+	if on.Any(connectors.ModuleFulfilment, connectors.ModuleFinance) {
+		ask("cancelling and refunding", "Inventory and Order Tracking", call{op: opGetFeed, path: "/feeds/2021-06-30/feeds/0"})
+	}
+	if on.Has(connectors.ModuleFinance) {
+		ask("seeing what was refunded", "Finance and Accounting", call{op: opTransactions, path: "/finances/2024-06-19/transactions", query: url.Values{
+			"relatedIdentifierName": {"ORDER_ID"}, "relatedIdentifierValue": {nobodysOrder},
+		}})
+	}
 	// The poller of orders empties the queue.
 	if k.queue != nil && on.Has(connectors.ModuleOrders) {
 		results = append(results, k.inbox(ctx)...)

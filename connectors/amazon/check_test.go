@@ -42,6 +42,8 @@ func TestCheck(t *testing.T) {
 		{"withdrawn", "seller A1SIMULATED0", "refresh_token", nil, func(s *seller) { s.Withdraw() }},
 		{"a marketplace too many", "marketplace A1PA6795UKMFR9", "marketplaces", func(c *Config) { c.Marketplaces = append(c.Marketplaces, "A1PA6795UKMFR9") }, nil},
 		{"no role for orders", "reading orders", "Inventory and Order Tracking", nil, missing("/orders/")},
+		{"no role for feeds", "cancelling and refunding", "Inventory and Order Tracking", nil, missing("/feeds/")},
+		{"no role for finances", "seeing what was refunded", "Finance and Accounting", nil, missing("/finances/")},
 		{"no role for listings", "reading and writing listings", "Product Listing", nil, missing("/listings/")},
 		{"no role for warehouses", "reading Amazon's warehouses", "Amazon Fulfillment", func(c *Config) { c.FBA = true }, missing("/fba/")},
 		{"another queue", "queue elsewhere", "queue_url", func(c *Config) { c.QueueURL = strings.Replace(c.QueueURL, "notifications", "elsewhere", 1) }, nil},

@@ -254,7 +254,6 @@ func TestRefundFailures(t *testing.T) {
 		{"a lost answer, and another's feed beside it", simulator.Faults{FailAfter: 1}, simulator.Config{FeedPage: 1}, unknown, func(s *seller) { s.ForeignFeed(simulator.FeedRefund) }, codeSeveral, unknown, 2, 1},
 		{"a lost answer, and another's cancellation beside it", simulator.Faults{FailAfter: 1}, simulator.Config{}, unknown, func(s *seller) { s.ForeignFeed(simulator.FeedCancel) }, "", accepted, 2, 1},
 		{"an outage", simulator.Faults{Outage: true}, simulator.Config{}, notSent, nil, "", accepted, 1, 1},
-		{"throttled", simulator.Faults{Throttle: 1}, simulator.Config{}, notSent, nil, "", accepted, 1, 1},
 		{"an upload that fails", simulator.Faults{FailUpload: 1}, simulator.Config{}, notSent, nil, "", accepted, 1, 1},
 		{"given up before the effect", simulator.Faults{FeedFatal: 1}, simulator.Config{FinanceDelay: time.Minute}, unknown, nil, codeBroken, unknown, 1, 0},
 		{"given up after the effect", simulator.Faults{FeedFatalAfter: 1}, simulator.Config{FinanceDelay: time.Minute}, unknown, nil, "", accepted, 1, 1},
@@ -497,6 +496,27 @@ func TestSlowQuotasAreNotWaitedFor(t *testing.T) {
 	}
 	if st := s.Stats(); st.Feeds != 0 || st.Calls["createFeedDocument"] != 0 {
 		t.Errorf("%d feeds, %d documents", st.Feeds, st.Calls["createFeedDocument"])
+	}
+}
+
+// TestCreateFeedIsThrottled: a feed that Amazon did not take was certainly not made, and is sent
+// again as soon as Amazon takes it.
+func TestCreateFeedIsThrottled(t *testing.T) {
+	s := open(t, simulator.Config{}, nil)
+	stocked(s)
+	id, _ := soldAndShipped(t, s, false)
+	w := connectors.RefundWrite{OrderID: id, CommandID: "one", Amount: pounds(10)}
+	k := connectors.CancelWrite{OrderID: s.place(t, "85123A", 1, true), CommandID: "two"}
+	s.between = answering(s.Simulator, "/2021-06-30/feeds", func(rw http.ResponseWriter, _ *http.Request) { fail(rw, 429, "QuotaExceeded", "slow") })
+	if r := s.refund(t, w); r.Outcome != notSent || r.RetryAfter != opCreateFeed.pause {
+		t.Errorf("a refund: %v", r)
+	}
+	if r := s.cancel(t, k); r.Outcome != notSent || r.RetryAfter != opCreateFeed.pause {
+		t.Errorf("a cancellation: %v", r)
+	}
+	s.between = s.Simulator
+	if first, second := s.refund(t, w), s.cancel(t, k); first.Code != codeProgress || second.Code != codeProgress || s.Stats().Feeds != 2 {
+		t.Errorf("at once: %v and %v, %d feeds", first, second, s.Stats().Feeds)
 	}
 }
 

@@ -18,6 +18,6 @@
 // What a crash does: a token whose Save did not return may or may not be kept; whoever asks
 // next finds the newest one that is. A lock ends by its own time.
 //
-// Topic holds every sealed value in memory, some 500 bytes for each connection, and for each
-// order of eBay that was refunded from here.
+// Topic holds every sealed value in memory, some 500 bytes for each connection, for each order of
+// eBay that was refunded from here, and for each of Amazon that was cancelled or refunded.
 package tokens

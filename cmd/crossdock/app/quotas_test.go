@@ -9,6 +9,7 @@ import (
 
 	"github.com/helloword/crossdock/cmd/crossdock/config"
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	xredis "github.com/helloword/crossdock/internal/redis"
 )
 
@@ -17,6 +18,20 @@ type told struct{ states []connectors.LimitState }
 
 func (*told) Wait(context.Context, string, float64, connectors.Priority) error { return nil }
 func (l *told) Observe(_ string, s connectors.LimitState)                      { l.states = append(l.states, s) }
+
+// TestEveryOperationOfAmazonHasItsQuota: one that is missing would be taken for a fast one.
+func TestEveryOperationOfAmazonHasItsQuota(t *testing.T) {
+	named := amazonQuotas()
+	for _, e := range amazon.Uses().Endpoints {
+		if _, ok := named[e.Name]; !ok {
+			t.Errorf("%s has no quota", e.Name)
+		}
+		delete(named, e.Name)
+	}
+	if len(named) > 0 {
+		t.Errorf("there are quotas of what is not called: %v", named)
+	}
+}
 
 // TestOwnPace: what the configuration says counts for every operation, and no answer of the
 // platform brings its own limits back. A wish to be left alone is heard all the same.

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/amazon"
 	"github.com/helloword/crossdock/schemas"
 )
 
@@ -75,6 +77,29 @@ func TestErrorsNameFileLineAndKey(t *testing.T) {
 				t.Errorf("error %q repeats a secret", err)
 			}
 		})
+	}
+}
+
+// TestJournalsNeedAKey: what keeps refunds from being made twice must outlive the process, for
+// whoever refunds.
+func TestJournalsNeedAKey(t *testing.T) {
+	cfg := amazon.DefaultConfig()
+	cfg.SellerID, cfg.Region, cfg.Marketplaces, cfg.ClientID = "A1SIMULATED0", amazon.RegionEurope, []string{"A1F83G8C2ARO7P"}, "amzn1.application"
+	cfg.ClientSecret, cfg.RefreshToken, cfg.TestBaseURL = "env:X", "env:X", "http://127.0.0.1:1"
+	for _, tt := range []struct {
+		modules connectors.Modules
+		key     connectors.Secret
+		ok      bool
+	}{
+		{nil, "", false}, {connectors.Modules{connectors.ModuleFinance}, "", false},
+		{nil, "env:KEY", true}, {connectors.Modules{connectors.ModuleOrders, connectors.ModuleFulfilment}, "", true},
+	} {
+		c := &Config{Environment: schemas.Test, Tokens: Tokens{Key: tt.key}, Connections: map[string]Connection{
+			"shop": {Connector: amazon.Name, AllowHTTP: true, Modules: tt.modules, Amazon: &cfg},
+		}}
+		if err := c.connection("shop"); (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), "tokens.key") {
+			t.Errorf("modules %v, key %q: %v", tt.modules, tt.key, err)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/magento"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/woocommerce"
@@ -141,6 +142,9 @@ func (c *Config) connection(name string) error {
 	}
 	if n.Amazon != nil && n.Amazon.RefreshToken == "" && !c.Tokens.Kept() {
 		return errors.New("amazon: without refresh_token it needs tokens.key, to keep what the seller gives to `crossdock connect`")
+	}
+	if n.Amazon != nil && n.Modules.Has(connectors.ModuleFinance) && !c.Tokens.Kept() {
+		return errors.New("amazon: with the module finance it needs tokens.key: the journal that keeps refunds from being made twice is kept with the tokens")
 	}
 	if n.WooCommerce != nil && n.WooCommerce.ConsumerKey == "" && !c.Tokens.Kept() {
 		return errors.New("woocommerce: without consumer_key it needs tokens.key, to keep what the shop gives to `crossdock connect`")
