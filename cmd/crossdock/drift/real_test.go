@@ -175,7 +175,7 @@ func TestShopifyQuantity(t *testing.T) {
 func TestOfficialContracts(t *testing.T) {
 	whole(t)
 	for connector, files := range map[string][]string{
-		"amazon":  {"orders_2026-01-01.json", "ordersV0.json", "listingsItems_2021-08-01.json", "reports_2021-06-30.json", "fbaInventory.json", "notifications.json", "sellers.json"},
+		"amazon":  {"orders_2026-01-01.json", "ordersV0.json", "listingsItems_2021-08-01.json", "reports_2021-06-30.json", "fbaInventory.json", "notifications.json", "sellers.json", "feeds_2021-06-30.json", "finances_2024-06-19.json"},
 		"ebay":    {"sell_fulfillment_v1_oas3.json", "sell_inventory_v1_oas3.json", "commerce_notification_v1_oas3.json", "developer_analytics_v1_beta_oas3.json", "cancellation_oas3.json"},
 		"magento": {"admin-2.4.9.json"},
 		"shopify": {"admin-2026-10.graphql.gz"},
