@@ -171,6 +171,9 @@ func (c *client) grant(ctx context.Context, k call) error {
 // errToken: Amazon does not know the access token (any more).
 var errToken = fmt.Errorf("%w: Amazon refuses the access token: authorise the application again", connectors.ErrNeedsAuthorisation)
 
+// errRole: the authorisation does not go so far.
+var errRole = fmt.Errorf("%w: a role is missing", connectors.ErrNeedsAuthorisation)
+
 func (c *client) once(ctx context.Context, k call, body []byte, access string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
@@ -255,7 +258,7 @@ func (c *client) status(op operation, resp *http.Response, text []byte) error {
 		return calls.Unsent(errToken)
 	case code == http.StatusForbidden:
 		return calls.Unsent(fmt.Errorf("%w: Amazon answered 403 %s: give the application the role that %s needs (README), and authorise it again",
-			connectors.ErrNeedsAuthorisation, calls.Clip(why), op.name))
+			errRole, calls.Clip(why), op.name))
 	case code == http.StatusTooManyRequests:
 		after := calls.RetryAfter(resp.Header, c.deps.Now(), op.pause)
 		c.deps.Limiter.Observe(op.name, connectors.LimitState{RetryAfter: after})

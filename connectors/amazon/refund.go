@@ -282,7 +282,7 @@ func (f *refunder) hand(ctx context.Context, b *book, w connectors.RefundWrite) 
 	}
 	known, err := f.givenBack(ctx, w.OrderID, order.currency)
 	switch {
-	case errors.Is(err, connectors.ErrNeedsAuthorisation) && !errors.Is(err, errToken):
+	case errors.Is(err, errRole):
 		return refused(codeRoleMissing, "whether it was refunded before cannot be asked: give the application the role Finance and Accounting, authorise it again, and send a new request"), nil
 	case err != nil && !errors.Is(err, errNotFound):
 		return asked(err)

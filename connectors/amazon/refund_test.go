@@ -484,6 +484,53 @@ func TestWithoutTheBooks(t *testing.T) {
 	}
 }
 
+// TestDocumentsAreElsewhere: an address that Amazon names is gone to only where it is public, is
+// not followed anywhere else, and is told to nobody.
+func TestDocumentsAreElsewhere(t *testing.T) {
+	const secret = "X-Amz-Signature=hush"
+	for name, where := range map[string]string{"a private address": "https://10.0.0.1/feed?" + secret, "plain text": "http://example.com/feed?" + secret, "no address": "://?" + secret} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, simulator.Config{}, nil)
+			stocked(s)
+			id, _ := soldAndShipped(t, s, false)
+			w := connectors.RefundWrite{OrderID: id, CommandID: "one", Amount: pounds(10)}
+			elsewhere := func(path string) http.Handler {
+				return answering(s.Simulator, path, func(rw http.ResponseWriter, _ *http.Request) {
+					rw.Header().Set("Content-Type", "application/json")
+					_, _ = fmt.Fprintf(rw, `{"feedDocumentId":"d","url":%q}`, where)
+				})
+			}
+			s.between = elsewhere("/2021-06-30/documents")
+			if r := s.refund(t, w); r.Outcome != notSent || s.Stats().Feeds != 0 || strings.Contains(r.Message, "hush") {
+				t.Errorf("the upload: %v, %d feeds", r, s.Stats().Feeds)
+			}
+			s.between = s.Simulator
+			s.refund(t, w)
+			s.between = elsewhere("/2021-06-30/documents/")
+			if r := s.refund(t, w); r.Outcome != unknown || strings.Contains(r.Message, "hush") {
+				t.Errorf("the report: %v", r)
+			}
+			s.between = s.Simulator
+			if r := s.refundSettled(t, w); r.Outcome != accepted || s.Stats().Feeds != 1 {
+				t.Errorf("in the end: %v, %d feeds", r, s.Stats().Feeds)
+			}
+		})
+	}
+	s := open(t, simulator.Config{}, nil)
+	stocked(s)
+	id, _ := soldAndShipped(t, s, false)
+	s.between = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			http.Redirect(rw, r, "https://elsewhere.example/", http.StatusTemporaryRedirect)
+			return
+		}
+		s.ServeHTTP(rw, r)
+	})
+	if r := s.refund(t, connectors.RefundWrite{OrderID: id, CommandID: "one", Amount: pounds(10)}); r.Outcome != notSent || s.Stats().Feeds != 0 {
+		t.Errorf("a redirect: %v, %d feeds", r, s.Stats().Feeds)
+	}
+}
+
 // TestSlowQuotasAreNotWaitedFor: who has to wait for minutes comes back, and has done nothing.
 func TestSlowQuotasAreNotWaitedFor(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
