@@ -66,6 +66,10 @@ func (k *canceller) CancelOrder(ctx context.Context, w connectors.CancelWrite) (
 		}
 		return k.hand(ctx, b, w, o, s)
 	}
+	confirming := unsettled(codeConfirming, k.patience(s.At), "Amazon took feed "+s.Feed+" without an error, and the order does not say so yet")
+	if s.Judged {
+		return confirming, nil
+	}
 	end, v, err := k.follow(ctx, w.CommandID, s, connectors.Urgent)
 	switch {
 	case err != nil:
@@ -77,7 +81,11 @@ func (k *canceller) CancelOrder(ctx context.Context, w connectors.CancelWrite) (
 	case end == feedJudged && v.doubt == "" && v.failed > 0:
 		return b.end(ctx, s, refused(v.why())), nil
 	case end == feedJudged && v.doubt == "":
-		return unsettled(codeConfirming, k.patience(s.At), "Amazon took feed "+s.Feed+" without an error, and the order does not say so yet"), nil
+		s.Judged = true
+		if err := b.save(ctx); err != nil {
+			k.deps.Log.Warn("that a feed was taken could not be written down: its report is read again", "err", err)
+		}
+		return confirming, nil
 	case k.age(s.At) < settleTime:
 		return unsettled(codeBroken, k.patience(s.At), "feed "+s.Feed+" was given up, or its report says nothing: the order tells"), nil
 	case s.Sent >= maxCancels:

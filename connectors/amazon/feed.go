@@ -57,9 +57,14 @@ type sending struct {
 	Messages int    `json:"messages"`
 	// Sent counts the feeds that were made or may have been.
 	Sent int `json:"sent,omitempty"`
-	// Parts are what a refund gives back, Before the refunds that there were.
-	Parts  []part   `json:"parts,omitempty"`
-	Before []string `json:"before,omitempty"`
+	// Judged: the report was read, and Amazon took the feed without an error.
+	Judged bool `json:"judged,omitempty"`
+	// Parts are what a refund gives back, in Currency; Before are the refunds that there were, and
+	// Previous is the last feed of a refund that there was.
+	Parts    []part   `json:"parts,omitempty"`
+	Currency string   `json:"currency,omitempty"`
+	Before   []string `json:"before,omitempty"`
+	Previous string   `json:"previous,omitempty"`
 	// Stuck: what can be found out is found out, and a person has to look.
 	Stuck bool `json:"stuck,omitempty"`
 	// Over: nothing else is going to happen, and the result was this.
@@ -168,12 +173,14 @@ func (b *book) undo(ctx context.Context, command string, before *sending) {
 	}
 }
 
-// made writes down what a feed is called.
-func (b *book) made(ctx context.Context, s *sending, feed string) {
+// made writes down what a feed is called. Where that fails the feed is looked for.
+func (b *book) made(ctx context.Context, s *sending, feed string) (written bool) {
 	s.Feed = feed
-	if err := b.save(ctx); err != nil {
+	err := b.save(ctx)
+	if err != nil {
 		b.deps.Log.Warn("the name of a feed could not be written down: it is looked for in Amazon's list", "feed", feed, "err", err)
 	}
+	return err == nil
 }
 
 // quotaPatience is how long the slow quotas are waited for: the desk has other commands.

@@ -418,6 +418,7 @@ items
 jan
 japan
 json
+judged
 kind
 laposte
 last
@@ -490,6 +491,7 @@ payloadVersion
 phone
 postalCode
 postnl
+previous
 previous_client_secret
 price
 proceeds
