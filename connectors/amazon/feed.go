@@ -60,11 +60,13 @@ type sending struct {
 	// Judged: the report was read, and Amazon took the feed without an error.
 	Judged bool `json:"judged,omitempty"`
 	// Parts are what a refund gives back, in Currency; Before are the refunds that there were, and
-	// Previous is the last feed of a refund that there was.
+	// Previous the feeds of refunds that were made a moment before.
 	Parts    []part   `json:"parts,omitempty"`
 	Currency string   `json:"currency,omitempty"`
 	Before   []string `json:"before,omitempty"`
-	Previous string   `json:"previous,omitempty"`
+	Previous []string `json:"previous,omitempty"`
+	// Market is where the order was placed.
+	Market string `json:"market,omitempty"`
 	// Stuck: what can be found out is found out, and a person has to look.
 	Stuck bool `json:"stuck,omitempty"`
 	// Over: nothing else is going to happen, and the result was this.

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon/simulator"
@@ -122,4 +126,84 @@ func (m *mortal) Save(ctx context.Context, name string, value []byte) error {
 	}
 	m.killer.dead.Store(!refused)
 	return errDead
+}
+
+// TestRefundsModel plays a desk that carries out refunds of several orders in any order, over an
+// Amazon that loses answers, gives feeds up, cuts reports off and is away, with processes that
+// begin anew and somebody else's feeds in between. No command gives back twice; what is told as
+// done was done, and what is told as refused was not.
+func TestRefundsModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := open(t, simulator.Config{
+			Seed: rapid.Uint64().Draw(rt, "seed"), FinanceDelay: 48 * time.Hour, FeedPage: 2,
+			FeedQueue:     time.Duration(rapid.IntRange(0, 120).Draw(rt, "queue")) * time.Second,
+			FeedListDelay: time.Duration(rapid.IntRange(0, 300).Draw(rt, "lag")) * time.Second,
+		}, nil)
+		s.directly(t)
+		stocked(s)
+		var all []connectors.RefundWrite
+		results := map[string]connectors.Result{}
+		for i := range 3 {
+			id, lines := soldAndShipped(t, s, i == 1)
+			for n := range 2 {
+				all = append(all, connectors.RefundWrite{
+					OrderID: id, CommandID: fmt.Sprintf("command-%d-%d", i, n), Lines: []connectors.LineQuantity{{LineID: lines[n], Quantity: 1}}, Amount: pounds(100),
+				})
+			}
+		}
+		attempt := func(w connectors.RefundWrite) {
+			if r := results[w.CommandID]; r.Outcome == accepted || r.Outcome == refusedO {
+				return // the book does not ask again
+			}
+			r, err := s.conn.Refund.PushRefund(t.Context(), w)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			results[w.CommandID] = r
+		}
+		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
+			switch rapid.IntRange(0, 9).Draw(rt, "step") {
+			default:
+				attempt(rapid.SampledFrom(all).Draw(rt, "command"))
+			case 6, 7:
+				s.clock.add(time.Duration(rapid.IntRange(1, 900).Draw(rt, "seconds")) * time.Second)
+			case 8:
+				often := rapid.SampledFrom([]float64{0, 0.3}).Draw(rt, "often")
+				s.SetFaults(simulator.Faults{
+					FailAfter: often, FailBefore: often / 3, HTML: often / 3, FailUpload: often, ReportCut: often, ReportDamaged: often, FeedFatal: often / 3, FeedFatalAfter: often / 3,
+				})
+			case 9:
+				if s.again(t); rapid.Bool().Draw(rt, "foreign") {
+					s.ForeignFeed(simulator.FeedRefund)
+				}
+			}
+		}
+		s.SetFaults(simulator.Faults{})
+		for range 12 { // hours
+			for _, w := range all {
+				for range 8 {
+					attempt(w)
+					s.clock.add(15 * time.Minute / 8)
+				}
+			}
+		}
+		given := map[string]int{}
+		for o := range s.Orders() {
+			for _, r := range o.Refunds {
+				given[strings.TrimSuffix(r.Own, "-1")]++
+			}
+		}
+		for _, w := range all {
+			r, n := results[w.CommandID], given[w.CommandID]
+			switch {
+			case n > 1, r.Outcome == refusedO && n != 0, r.Outcome == notSent:
+				rt.Errorf("%s: %v, and it was given back %d times", w.CommandID, r, n)
+			case r.Outcome == accepted && n != 1:
+				// Somebody else's feed was taken for ours, which is as bad as it gets: nothing was sent.
+				if s.Stats().Foreign == 0 {
+					rt.Errorf("%s: %v, and it was given back %d times", w.CommandID, r, n)
+				}
+			}
+		}
+	})
 }

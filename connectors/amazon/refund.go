@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 // so two days late, and a feed carries no mark of ours that getFeeds would show. So:
 //   - One createFeed of a refund is under way at a time in an account (turn): its document was
 //     asked for after the feed before it was made, and the next one waits while it is open. A feed
-//     of this type in Amazon's list that was made from then on is therefore its own.
+//     of this type in Amazon's list that was made from then on is therefore its own. Clocks differ
+//     by a moment: what was made in the moment before is known by its name.
 //   - One feed found: it is taken for ours, and its report must account for exactly our messages.
 //   - None: it is looked for until settleTime is over, which is far longer than a call lasts. Then
 //     it was not made, and is sent anew.
@@ -133,9 +135,13 @@ type turn struct {
 	// Command of which it is not known what became; "" = none.
 	Command string    `json:"command,omitempty"`
 	At      time.Time `json:"at,omitzero"`
-	// Last is the feed that was made last.
-	Last string `json:"last,omitempty"`
+	// Made are the feeds that were made a moment ago, and when, by our clock.
+	Made map[string]time.Time `json:"made,omitempty"`
 }
+
+// recent is how long the feeds that were made are remembered. It is far longer than clocksDiffer:
+// several may be made in a second.
+const recent = 10 * time.Minute
 
 // turns is the register of them, under its lock.
 type turns struct {
@@ -158,12 +164,16 @@ func (f *refunder) turns(ctx context.Context) (*turns, func(), error) {
 
 // release lets others have their turn. Where it fails they wait until settleTime is over.
 func (f *refunder) release(ctx context.Context, t *turns, feed string) {
-	last := t.Journal[feedRefund]
-	last.Command, last.At = "", time.Time{}
+	mine := t.Journal[feedRefund]
+	mine.Command, mine.At = "", time.Time{}
+	maps.DeleteFunc(mine.Made, func(_ string, at time.Time) bool { return f.age(at) > recent })
 	if feed != "" {
-		last.Last = feed
+		if mine.Made == nil {
+			mine.Made = map[string]time.Time{}
+		}
+		mine.Made[feed] = f.deps.Now().UTC()
 	}
-	t.Journal[feedRefund] = last
+	t.Journal[feedRefund] = mine
 	if err := t.Save(ctx, f.deps.Tokens, t.name); err != nil {
 		f.deps.Log.Warn("other refunds wait longer than they need", "err", err)
 	}
@@ -195,10 +205,8 @@ func (f *refunder) look(ctx context.Context, b *book, command string, s *sending
 	for _, m := range listed {
 		made, ok := jsonread.Instant(m.Created)
 		at := time.UnixMilli(made)
-		if m.Kind != feedRefund || ok && (at.Before(from) || at.After(until)) || m.ID == "" || m.ID == s.Previous {
-			continue
-		}
-		if !slices.Contains(found, m.ID) {
+		other := m.Kind != feedRefund || ok && (at.Before(from) || at.After(until)) || len(m.Markets) > 0 && !slices.Equal(m.Markets, []string{s.Market})
+		if !other && m.ID != "" && !slices.Contains(s.Previous, m.ID) && !slices.Contains(found, m.ID) {
 			found = append(found, m.ID)
 		}
 	}
@@ -269,13 +277,14 @@ func (f *refunder) hand(ctx context.Context, b *book, w connectors.RefundWrite) 
 	if err != nil {
 		return outcome(err), whole(err)
 	}
-	s := &sending{Kind: feedRefund, At: f.deps.Now().UTC(), Since: since, Messages: len(messages), Sent: 1, Parts: parts, Currency: order.currency, Previous: t.Journal[feedRefund].Last}
+	s := &sending{Kind: feedRefund, At: f.deps.Now().UTC(), Since: since, Messages: len(messages), Sent: 1, Parts: parts, Currency: order.currency, Market: order.market}
 	if before != nil {
 		s.Sent = before.Sent + 1
 	}
 	for _, g := range known {
 		s.Before = append(s.Before, g.id)
 	}
+	s.Previous = slices.Sorted(maps.Keys(t.Journal[feedRefund].Made))
 	mine := t.Journal[feedRefund]
 	mine.Command, mine.At = w.CommandID, s.At
 	t.Journal[feedRefund] = mine

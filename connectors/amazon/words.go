@@ -421,7 +421,6 @@ json
 judged
 kind
 laposte
-last
 lastUpdatedAfter
 lastUpdatedBefore
 lastUpdatedDate
@@ -431,6 +430,8 @@ listTransactions
 listing
 listings
 localhost
+made
+market
 marketplace
 marketplaceId
 marketplaceIds

@@ -118,8 +118,8 @@ type Stats struct {
 	// that changed one.
 	PushesAccepted, PushesRefused, PushesChanged int64
 	// Feeds counts those that were handed in; Cancellations and Refunds what they did, and refunds
-	// by hand.
-	Feeds, Cancellations, Refunds int64
+	// by hand. Foreign of the feeds are another application's.
+	Feeds, Cancellations, Refunds, Foreign int64
 	// Calls to the API by operation, and of them those Refused with 429; Throttled is all of
 	// these, Refreshes those of tokens.
 	Calls, Refused       map[string]int64

@@ -82,6 +82,7 @@ func (s *Simulator) WithdrawFeeds() {
 func (s *Simulator) ForeignFeed(kind string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stats.Foreign++
 	f := s.addFeed(kind, nil)
 	f.over = true
 	f.report = s.packed(reportOf(f.id, 1, []outcome{{id: "1"}}))
