@@ -69,11 +69,11 @@ func (c *client) orderNow(ctx context.Context, id, data string, priority connect
 		Order json.RawMessage `json:"order"`
 	}
 	o := &orderNow{}
-	if err := json.Unmarshal(a.body, &answer); err == nil {
+	if err = json.Unmarshal(a.body, &answer); err == nil {
 		err = json.Unmarshal(answer.Order, o)
-		o.node = answer.Order
 	}
-	if o.Channel.Marketplace == "" {
+	o.node = answer.Order
+	if err != nil || o.Channel.Marketplace == "" {
 		return nil, calls.Unsent(calls.Passing(fmt.Errorf("the answer about order %s cannot be read", calls.Clip(id))))
 	}
 	return o, nil
