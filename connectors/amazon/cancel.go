@@ -47,7 +47,7 @@ func (k *canceller) CancelOrder(ctx context.Context, w connectors.CancelWrite) (
 			return *r, nil
 		}
 	}
-	o, err := k.orderNow(ctx, w.OrderID, "FULFILLMENT,CANCELLATION", connectors.Urgent)
+	o, err := k.orderNow(ctx, w.OrderID, "FULFILLMENT", connectors.Urgent)
 	switch {
 	case err != nil && s != nil:
 		return k.unread(s, err)

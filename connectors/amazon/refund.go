@@ -228,7 +228,7 @@ func (f *refunder) look(ctx context.Context, b *book, command string, s *sending
 func (f *refunder) hand(ctx context.Context, b *book, w connectors.RefundWrite) (connectors.Result, error) {
 	before := b.Journal[w.CommandID] // of an attempt that made no feed
 	delete(b.Journal, w.CommandID)
-	o, err := f.orderNow(ctx, w.OrderID, orderData, connectors.Normal)
+	o, err := f.orderNow(ctx, w.OrderID, "FULFILLMENT,PROCEEDS,TAX", connectors.Normal)
 	if err != nil {
 		return asked(err)
 	}
