@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,12 +104,13 @@ func TestCancelWhatIsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var sent string
-	s.between = uploads(s.Simulator, func(document string) { sent = document })
+	var shown atomic.Value
+	s.between = uploads(s.Simulator, func(document string) { shown.Store(document) })
 	w := connectors.CancelWrite{OrderID: id, CommandID: "rest", Restock: true, Reason: "staff"}
 	if r := s.settled(t, func() connectors.Result { return s.cancel(t, w) }); r.Outcome != accepted {
 		t.Errorf("got %v", r)
 	}
+	sent, _ := shown.Load().(string)
 	if !strings.Contains(sent, o.Lines[0].ID) || strings.Contains(sent, o.Lines[1].ID) || !strings.Contains(sent, "GeneralAdjustment") {
 		t.Errorf("sent was %s", sent)
 	}
