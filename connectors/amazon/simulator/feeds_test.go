@@ -64,7 +64,7 @@ func (a *account) report(feed string) (status, report string) {
 		a.t.Fatal(err)
 	}
 	var text bytes.Buffer
-	if _, err := io.Copy(&text, z); err != nil { //nolint:gosec // it is our own
+	if _, err := io.Copy(&text, z); err != nil {
 		a.t.Fatal(err)
 	}
 	return status, text.String()
