@@ -12,6 +12,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon/simulator"
+	"github.com/helloword/crossdock/connectors/connectortest"
 )
 
 // TestOneRefresh: at the end of a token's life 32 that need one make exactly one refresh.
@@ -38,7 +39,7 @@ func TestOneRefresh(t *testing.T) {
 		}
 	}
 	all()
-	s.clock.add(59*time.Minute + 30*time.Second)
+	s.clock.Add(59*time.Minute + 30*time.Second)
 	all()
 	if got := s.Stats().Refreshes; got != 2 {
 		t.Errorf("%d refreshes, want 2", got)
@@ -52,15 +53,16 @@ func TestOneRefresh(t *testing.T) {
 // TestTokenIsSavedBeforeItIsUsed, and not asked for again when saving failed.
 func TestTokenIsSavedBeforeItIsUsed(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
-	store := &memory{fail: errors.New("the disk is full")}
+	store := &connectortest.Tokens{}
+	store.Fail(errors.New("the disk is full"))
 	s.deps.Tokens = store
 	api := newClient(s.cfg, s.deps)
 	if text, err := api.auth.token(context.Background(), scopeSeller, ""); err == nil {
 		t.Fatalf("a token that could not be saved was handed out: %q", text)
 	}
-	store.fail = nil
-	if _, err := api.auth.token(context.Background(), scopeSeller, ""); err != nil || store.saves != 1 || s.Stats().Refreshes != 1 {
-		t.Errorf("%v, %d saves, %d refreshes, want the one token saved", err, store.saves, s.Stats().Refreshes)
+	store.Fail(nil)
+	if _, err := api.auth.token(context.Background(), scopeSeller, ""); err != nil || store.Saves() != 1 || s.Stats().Refreshes != 1 {
+		t.Errorf("%v, %d saves, %d refreshes, want the one token saved", err, store.Saves(), s.Stats().Refreshes)
 	}
 }
 
@@ -84,7 +86,7 @@ func TestSecretRotation(t *testing.T) {
 	s := open(t, simulator.Config{}, func(c *Config) { c.PreviousClientSecret = "env:AMAZON_TEST_OTHER" })
 	api := newClient(s.cfg, s.deps)
 	ask := func() error {
-		s.clock.add(time.Hour)
+		s.clock.Add(time.Hour)
 		_, err := api.auth.token(context.Background(), scopeSeller, "")
 		return err
 	}
@@ -162,7 +164,7 @@ func TestTokenAnswers(t *testing.T) {
 			if c.want != "ok" {
 				return
 			}
-			if kept, err := api.auth.held[scopeSeller].Load(context.Background()); err != nil || !kept.Expires.After(s.clock.now()) {
+			if kept, err := api.auth.held[scopeSeller].Load(context.Background()); err != nil || !kept.Expires.After(s.clock.Now()) {
 				t.Errorf("kept is %+v, %v: it does not expire in the future", kept, err)
 			}
 		})

@@ -33,12 +33,12 @@ func TestCancelIsSubmittedAndConfirmed(t *testing.T) {
 			t.Errorf("while it waits: %v", r)
 		}
 	}
-	s.clock.add(slow.FeedQueue)
+	s.clock.Add(slow.FeedQueue)
 	r := s.cancel(t, w)
 	if r.Outcome != unknown || r.RetryAfter < time.Minute {
 		t.Errorf("after minutes it is asked less often: %v", r)
 	}
-	s.clock.add(slow.FeedRun)
+	s.clock.Add(slow.FeedRun)
 	if r := s.cancel(t, w); r.Outcome != accepted {
 		t.Errorf("processed: %v", r)
 	}

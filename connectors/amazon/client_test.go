@@ -13,6 +13,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon/simulator"
+	"github.com/helloword/crossdock/connectors/connectortest"
 )
 
 // TestBadAnswers: what a strange answer to a read leads to, and that it ends nothing else.
@@ -74,13 +75,13 @@ func TestLimits(t *testing.T) {
 	s := open(t, simulator.Config{Limits: true}, func(c *Config) { c.QueueURL = "" })
 	stocked(s)
 	s.place(t, "85123A", 1, true)
-	s.clock.add(5 * time.Minute)
+	s.clock.Add(5 * time.Minute)
 	s.poll(t, connectors.Orders, connectors.PollRequest{})
-	l := s.deps.Limiter.(*limiter)
-	if len(l.waits) != 1 || l.waits[0] != "searchOrders" {
-		t.Errorf("waited for %v, want searchOrders", l.waits)
+	l := s.deps.Limiter.(*connectortest.Limiter)
+	if asked := l.Asked(); len(asked) != 1 || asked[0].Operation != "searchOrders" {
+		t.Errorf("asked for %v, want searchOrders", asked)
 	}
-	if got := l.told["searchOrders"]; got.PerSecond != 0.0056 || !got.Known || got.Capacity != 0 {
+	if got := l.Told("searchOrders"); got.PerSecond != 0.0056 || !got.Known || got.Capacity != 0 {
 		t.Errorf("the limiter was told %+v, want the rate and no burst", got)
 	}
 	for range 19 {
@@ -93,7 +94,7 @@ func TestLimits(t *testing.T) {
 	if !errors.As(err, &retry) || retry.After != opSearchOrders.pause {
 		t.Errorf("the 21st call: %v, want to wait for %s", err, opSearchOrders.pause)
 	}
-	if got := l.told["searchOrders"]; got.RetryAfter != opSearchOrders.pause {
+	if got := l.Told("searchOrders"); got.RetryAfter != opSearchOrders.pause {
 		t.Errorf("the limiter was told %+v", got)
 	}
 }
@@ -106,7 +107,7 @@ func TestPageTokenThatDied(t *testing.T) {
 	for range 5 {
 		s.place(t, "85123A", 1, true)
 	}
-	s.clock.add(5 * time.Minute)
+	s.clock.Add(5 * time.Minute)
 	req := connectors.PollRequest{}
 	for n := 0; ; n++ {
 		res, err := s.conn.Poll[connectors.Orders].Poll(context.Background(), req, func(r connectors.Raw) error {
@@ -127,7 +128,7 @@ func TestPageTokenThatDied(t *testing.T) {
 		}
 		req.Cursor = res.Cursor
 		if n == 0 {
-			s.clock.add(25 * time.Hour)
+			s.clock.Add(25 * time.Hour)
 		}
 	}
 	if len(seen) != 5 {

@@ -113,8 +113,8 @@ func TestAReportThatIsNeverMade(t *testing.T) {
 		want int64
 	}{
 		{"at first", func() {}, 1},
-		{"while it waits", func() { s.clock.add(time.Hour) }, 1},
-		{"when it has waited too long", func() { s.clock.add(reportPatience) }, 1},
+		{"while it waits", func() { s.clock.Add(time.Hour) }, 1},
+		{"when it has waited too long", func() { s.clock.Add(reportPatience) }, 1},
 		{"after that", func() {}, 2},
 		{"when it is gone", func() { code, status = http.StatusNotFound, `{"errors":[{"code":"NotFound","message":"gone"}]}` }, 2},
 		{"after that too", func() {}, 3},

@@ -55,7 +55,7 @@ func everything(t *testing.T, c *contract) map[string]bool {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(10 * time.Minute)
+	s.clock.Add(10 * time.Minute)
 	cursors := map[connectors.Subject]connectors.PollRequest{}
 	for range 4 { // the report is made step by step
 		for _, subject := range []connectors.Subject{connectors.Orders, connectors.Products, connectors.Inventory} {
@@ -65,7 +65,7 @@ func everything(t *testing.T, c *contract) map[string]bool {
 				s.translate(t, raw)
 			}
 		}
-		s.clock.add(time.Hour)
+		s.clock.Add(time.Hour)
 	}
 	writes := []connectors.StockWrite{{ListingID: "85123A", StockID: "85123A", Quantity: 5}, {ListingID: "MUG/red 1", Quantity: 0}, {ListingID: "none", Quantity: 1}}
 	if _, err := s.conn.Stock.PushStock(ctx, writes); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon/simulator"
+	"github.com/helloword/crossdock/connectors/connectortest"
 )
 
 // TestDocumentsAreElsewhere: an address that Amazon names is gone to only where it is public, is
@@ -65,7 +66,7 @@ func TestSlowQuotasAreNotWaitedFor(t *testing.T) {
 	s := open(t, simulator.Config{}, nil)
 	stocked(s)
 	id, _ := soldAndShipped(t, s, false)
-	s.deps.Limiter = &miser{limiter: &limiter{}, of: "createFeed"}
+	s.deps.Limiter = &miser{Limiter: &connectortest.Limiter{}, of: "createFeed"}
 	s.again(t)
 	if r := s.refund(t, connectors.RefundWrite{OrderID: id, CommandID: "one", Amount: pounds(10)}); r.Outcome != notSent || r.RetryAfter != opCreateFeed.pause {
 		t.Errorf("the quota of createFeed is spent: %v", r)
@@ -98,7 +99,7 @@ func TestCreateFeedIsThrottled(t *testing.T) {
 
 // miser gives no quota of one operation.
 type miser struct {
-	*limiter
+	*connectortest.Limiter
 	of string
 }
 
@@ -107,7 +108,7 @@ func (m *miser) Wait(ctx context.Context, operation string, cost float64, p conn
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return m.limiter.Wait(ctx, operation, cost, p)
+	return m.Limiter.Wait(ctx, operation, cost, p)
 }
 
 // TestNothingIsSentThatIsNotWrittenDown: a store that fails, or that has been overtaken, keeps a
@@ -121,15 +122,15 @@ func TestNothingIsSentThatIsNotWrittenDown(t *testing.T) {
 	if r := s.cancel(t, connectors.CancelWrite{OrderID: "202-0000000-0000000", CommandID: "x"}); r.Code != codeNoOrder {
 		t.Fatal(r) // there is a token
 	}
-	store := s.deps.Tokens.(*memory)
-	store.fail = errors.New("disk full")
+	store := s.deps.Tokens.(*connectortest.Tokens)
+	store.Fail(errors.New("disk full"))
 	if r := s.refund(t, w); r.Outcome != notSent {
 		t.Errorf("a refund: %v", r)
 	}
 	if r := s.cancel(t, c); r.Outcome != notSent {
 		t.Errorf("a cancellation: %v", r)
 	}
-	store.fail = nil
+	store.Fail(nil)
 	for _, order := range []string{w.OrderID, c.OrderID} {
 		if err := store.Save(t.Context(), "amazon/shop-uk/feeds/"+order, []byte("{")); err != nil {
 			t.Fatal(err)
@@ -152,9 +153,9 @@ func TestAsleep(t *testing.T) {
 	stocked(s)
 	id, _ := soldAndShipped(t, s, false)
 	s.refund(t, connectors.RefundWrite{OrderID: "202-0000000-0000000", CommandID: "x", Amount: pounds(10)}) // there is a token
-	store := &sleepy{memory: s.deps.Tokens.(*memory), after: func(name string) {
+	store := &sleepy{Tokens: s.deps.Tokens.(*connectortest.Tokens), after: func(name string) {
 		if strings.HasSuffix(name, id) {
-			s.clock.add(time.Hour)
+			s.clock.Add(time.Hour)
 		}
 	}}
 	s.deps.Tokens = store
@@ -171,12 +172,12 @@ func TestAsleep(t *testing.T) {
 
 // sleepy is a store after whose saves time passes.
 type sleepy struct {
-	*memory
+	*connectortest.Tokens
 	after func(name string)
 }
 
 func (s *sleepy) Save(ctx context.Context, name string, value []byte) error {
-	err := s.memory.Save(ctx, name, value)
+	err := s.Tokens.Save(ctx, name, value)
 	s.after(name)
 	return err
 }

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon/simulator"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/internal/httpx"
 	"github.com/helloword/crossdock/schemas"
 	"github.com/helloword/crossdock/schemas/event"
@@ -23,109 +23,19 @@ type seller struct {
 	*simulator.Simulator
 	conn   *connectors.Connector
 	server *httptest.Server
-	clock  *clock
+	clock  *connectortest.Clock
 	deps   connectors.Deps
 	cfg    Config
 	// between stands between the two; tests put their own in its place.
 	between http.Handler
 }
 
-// clock is a time that a test moves.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-// memory is a token store.
-type memory struct {
-	mu    sync.Mutex
-	locks map[string]chan struct{}
-	held  map[string][]byte
-	saves int
-	fail  error
-}
-
-func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.held[name], nil
-}
-
-func (m *memory) Save(_ context.Context, name string, value []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
-	}
-	if m.held == nil {
-		m.held = map[string][]byte{}
-	}
-	m.held[name] = value
-	m.saves++
-	return nil
-}
-
-func (m *memory) Lock(ctx context.Context, name string) (func(), error) {
-	m.mu.Lock()
-	if m.locks == nil {
-		m.locks = map[string]chan struct{}{}
-	}
-	if m.locks[name] == nil {
-		m.locks[name] = make(chan struct{}, 1)
-	}
-	lock := m.locks[name]
-	m.mu.Unlock()
-	select {
-	case lock <- struct{}{}:
-		return func() { <-lock }, nil
-	case <-ctx.Done():
-		return func() {}, ctx.Err()
-	}
-}
-
-// limiter lets everything pass and remembers what it was told.
-type limiter struct {
-	mu    sync.Mutex
-	waits []string
-	told  map[string]connectors.LimitState
-}
-
-func (l *limiter) Wait(ctx context.Context, operation string, _ float64, _ connectors.Priority) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waits = append(l.waits, operation)
-	return ctx.Err()
-}
-
-func (l *limiter) Observe(operation string, s connectors.LimitState) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.told == nil {
-		l.told = map[string]connectors.LimitState{}
-	}
-	l.told[operation] = s
-}
-
 // open starts a simulator and opens a connector on it.
 func open(t testing.TB, sim simulator.Config, change func(*Config)) *seller {
 	t.Helper()
-	s := &seller{clock: newClock()}
+	s := &seller{clock: connectortest.NewClock()}
 	if sim.Now == nil {
-		sim.Now = s.clock.now
+		sim.Now = s.clock.Now
 	}
 	s.Simulator = simulator.New(sim)
 	s.between = s.Simulator
@@ -148,7 +58,7 @@ func open(t testing.TB, sim simulator.Config, change func(*Config)) *seller {
 	s.cfg = cfg
 	s.deps = connectors.Deps{
 		Account: "shop-uk", HTTP: httpx.NewClient(httpx.Config{AllowLoopback: true}), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Now: s.clock.now, Tokens: &memory{}, Limiter: &limiter{},
+		Now: s.clock.Now, Tokens: &connectortest.Tokens{}, Limiter: &connectortest.Limiter{},
 	}
 	t.Cleanup(s.deps.HTTP.CloseIdleConnections)
 	s.again(t)
@@ -295,7 +205,7 @@ func (s *seller) settled(t testing.TB, attempt func() connectors.Result) (r conn
 			t.Fatalf("%v", r)
 		}
 		pause := max(r.RetryAfter, time.Second)
-		s.clock.add(pause)
+		s.clock.Add(pause)
 		waited += pause
 	}
 	return r

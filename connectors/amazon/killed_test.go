@@ -15,6 +15,7 @@ import (
 
 	"github.com/helloword/crossdock/connectors"
 	"github.com/helloword/crossdock/connectors/amazon/simulator"
+	"github.com/helloword/crossdock/connectors/connectortest"
 )
 
 // mayFail is the result of an attempt in which the process may have died.
@@ -35,7 +36,7 @@ func killedEverywhere(t *testing.T, begin func(t *testing.T, s *seller) (attempt
 				attempt, check := begin(t, s)
 				killer := &killer{at: at, after: after, left: int64(n), next: s.Simulator}
 				s.between = killer
-				s.deps.Tokens = &mortal{s.deps.Tokens.(*memory), killer}
+				s.deps.Tokens = &mortal{s.deps.Tokens.(*connectortest.Tokens), killer}
 				s.again(t)
 				r := s.settled(t, func() connectors.Result {
 					r := attempt()
@@ -107,7 +108,7 @@ func (*lost) WriteHeader(int)               {}
 
 // mortal is a store whose user may die.
 type mortal struct {
-	*memory
+	*connectortest.Tokens
 	killer *killer
 }
 
@@ -119,10 +120,10 @@ func (m *mortal) Save(ctx context.Context, name string, value []byte) error {
 	}
 	refused := m.killer.strikes("refusal")
 	if !refused && !m.killer.strikes("save") {
-		return m.memory.Save(ctx, name, value)
+		return m.Tokens.Save(ctx, name, value)
 	}
 	if m.killer.after {
-		_ = m.memory.Save(ctx, name, value)
+		_ = m.Tokens.Save(ctx, name, value)
 	}
 	m.killer.dead.Store(!refused)
 	return errDead
@@ -166,7 +167,7 @@ func TestRefundsModel(t *testing.T) {
 			default:
 				attempt(rapid.SampledFrom(all).Draw(rt, "command"))
 			case 6, 7:
-				s.clock.add(time.Duration(rapid.IntRange(1, 900).Draw(rt, "seconds")) * time.Second)
+				s.clock.Add(time.Duration(rapid.IntRange(1, 900).Draw(rt, "seconds")) * time.Second)
 			case 8:
 				often := rapid.SampledFrom([]float64{0, 0.3}).Draw(rt, "often")
 				s.SetFaults(simulator.Faults{
@@ -183,7 +184,7 @@ func TestRefundsModel(t *testing.T) {
 			for _, w := range all {
 				for range 8 {
 					attempt(w)
-					s.clock.add(15 * time.Minute / 8)
+					s.clock.Add(15 * time.Minute / 8)
 				}
 			}
 		}

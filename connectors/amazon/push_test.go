@@ -98,7 +98,7 @@ func TestAcceptedIsNotApplied(t *testing.T) {
 	if got := s.push(t, connectors.StockWrite{StockID: "85123A", Quantity: 100}); got[0].Outcome != accepted {
 		t.Fatal(got)
 	}
-	s.clock.add(10 * time.Minute)
+	s.clock.Add(10 * time.Minute)
 	if got := s.Available("85123A"); got != 100 {
 		t.Errorf("it shows %d, want 100", got)
 	}

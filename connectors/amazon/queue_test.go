@@ -61,7 +61,7 @@ func TestNotificationsAreDeletedOnlyAfterTheCursorWasStored(t *testing.T) {
 	if objects, _, err := s.once(cursor, nil); err != nil || len(objects) != 0 {
 		t.Fatalf("while it is hidden: %v, %v, want nothing", objects, err)
 	}
-	s.clock.add(s.cfg.QueueInvisible)
+	s.clock.Add(s.cfg.QueueInvisible)
 	if objects, res, err = s.once(cursor, nil); err != nil || len(objects) != 1 {
 		t.Fatalf("when it is visible again: %v, %v, want the order once more", objects, err)
 	}
@@ -92,7 +92,7 @@ func TestNothingIsLostWhateverIsKilled(t *testing.T) {
 					}
 				}
 			case 3:
-				s.clock.add(s.cfg.QueueInvisible)
+				s.clock.Add(s.cfg.QueueInvisible)
 				s.SetFaults(simulator.Faults{Undeletable: 0.3, Duplicate: 0.3, FailBefore: rapid.SampledFrom([]float64{0, 0.2}).Draw(rt, "failing")})
 			case 4:
 				// Killed while emitting, or after it and before the cursor was stored, or not at all.
@@ -114,7 +114,7 @@ func TestNothingIsLostWhateverIsKilled(t *testing.T) {
 		}
 		s.SetFaults(simulator.Faults{})
 		for range 3 {
-			s.clock.add(s.cfg.QueueInvisible)
+			s.clock.Add(s.cfg.QueueInvisible)
 			for more := true; more; {
 				_, res, err := s.once(stored, func(r connectors.Raw) error {
 					kafka[r.Object] = string(r.Body)
@@ -162,7 +162,7 @@ func TestAnOrderThatCannotBeRead(t *testing.T) {
 			}
 			cursor, more = res.Cursor, res.More
 		}
-		s.clock.add(s.cfg.QueueInvisible)
+		s.clock.Add(s.cfg.QueueInvisible)
 	}
 	if seen[good] != 1 || seen[bad] != 1 || s.Pending() != 0 {
 		t.Fatalf("seen %v, %d messages left, want each order once and none left", seen, s.Pending())
@@ -336,18 +336,18 @@ func TestReconcilingFindsWhatWasNotAnnounced(t *testing.T) {
 		}
 		return all
 	}
-	s.clock.add(5 * time.Minute)
+	s.clock.Add(5 * time.Minute)
 	if got := objects(); len(got) != 0 {
 		t.Errorf("before it is due: %v, want no search", got)
 	}
-	s.clock.add(15 * time.Minute)
+	s.clock.Add(15 * time.Minute)
 	if diff := cmp.Diff([]string{dropped}, objects()); diff != "" {
 		t.Error(diff)
 	}
 	s.ShowMissing()
-	s.clock.add(23 * time.Hour)
+	s.clock.Add(23 * time.Hour)
 	objects() // the overlap of hours is over
-	s.clock.add(2 * time.Hour)
+	s.clock.Add(2 * time.Hour)
 	if got := objects(); len(got) != 2 || (got[0] != missing && got[1] != missing) {
 		t.Errorf("the daily reading found %v, want %s among them", got, missing)
 	}

@@ -171,7 +171,7 @@ func TestRefundsOfOneOrder(t *testing.T) {
 	if r := s.refundSettled(t, mugs); r.Outcome != refusedO || r.Code != "18042" || !strings.Contains(r.Message, "not yet refunded") {
 		t.Errorf("before the books tell: %v", r)
 	}
-	s.clock.add(49 * time.Hour)
+	s.clock.Add(49 * time.Hour)
 	feeds := s.Stats().Feeds
 	mugs.CommandID = "seven"
 	if r := s.refundSettled(t, mugs); r.Outcome != refusedO || r.Code != codeMoreThan || s.Stats().Feeds != feeds {
@@ -270,7 +270,7 @@ func TestRefundFailures(t *testing.T) {
 					s.ForeignFeed(simulator.FeedRefund)
 					foreign++
 				}
-				s.clock.add(time.Minute)
+				s.clock.Add(time.Minute)
 			}
 			w := connectors.RefundWrite{OrderID: id, CommandID: "one", Lines: []connectors.LineQuantity{{LineID: lines[0], Quantity: 1}}}
 			s.SetFaults(c.faults)
@@ -313,11 +313,11 @@ func TestRefundNeverArrived(t *testing.T) {
 	if r := s.refund(t, connectors.RefundWrite{OrderID: other, CommandID: "two", Amount: pounds(10)}); r.Outcome != notSent || r.Code != codeSettling || r.RetryAfter <= 0 {
 		t.Errorf("another refund meanwhile: %v", r)
 	}
-	s.clock.add(settleTime - time.Second)
+	s.clock.Add(settleTime - time.Second)
 	if r := s.refund(t, w); r.Outcome != unknown || r.RetryAfter != time.Second || s.Stats().Feeds != 0 {
 		t.Errorf("while it may still appear: %v, %d feeds", r, s.Stats().Feeds)
 	}
-	s.clock.add(time.Second)
+	s.clock.Add(time.Second)
 	if r := s.refundSettled(t, w); r.Outcome != accepted || s.Stats().Feeds != 1 || s.Stats().Refunds != 1 {
 		t.Errorf("then: %v, %d feeds, %d refunds", r, s.Stats().Feeds, s.Stats().Refunds)
 	}
@@ -384,7 +384,7 @@ func (s *seller) refundSettledFor(t testing.TB, w connectors.RefundWrite, most t
 		if r = s.refund(t, w); r.Outcome != unknown || r.RetryAfter >= personPause {
 			return r
 		}
-		s.clock.add(r.RetryAfter)
+		s.clock.Add(r.RetryAfter)
 		waited += r.RetryAfter
 	}
 	return r

@@ -30,7 +30,7 @@ func TestReport(t *testing.T) {
 			req := connectors.PollRequest{}
 			once := func() {
 				t.Helper()
-				s.clock.add(time.Minute)
+				s.clock.Add(time.Minute)
 				raws, res := s.poll(t, connectors.Products, req)
 				req.Cursor = res.Cursor
 				for _, r := range raws {
@@ -63,7 +63,7 @@ func TestReport(t *testing.T) {
 			if got := s.Stats().Calls["createReport"]; got != 1 || len(rows) != 3 {
 				t.Errorf("%d reports and %d rows, want one report", got, len(rows))
 			}
-			s.clock.add(24 * time.Hour)
+			s.clock.Add(24 * time.Hour)
 			once()
 			s.FailReports()
 			once()
@@ -83,7 +83,7 @@ func TestAReportThatFailsHoldsNothingBack(t *testing.T) {
 	for code, want := range map[int]string{500: "ok", 429: "ok", 403: "needs-authorisation", 400: "permanent"} {
 		s := open(t, simulator.Config{}, func(cfg *Config) { cfg.ReportEvery = 24 * time.Hour })
 		stocked(s)
-		s.clock.add(time.Minute)
+		s.clock.Add(time.Minute)
 		s.between = answering(s.Simulator, "/reports/", func(w http.ResponseWriter, _ *http.Request) { fail(w, code, "X", "x") })
 		res, err := s.conn.Poll[connectors.Products].Poll(context.Background(), connectors.PollRequest{}, func(connectors.Raw) error { return nil })
 		if got := connectors.Class(err); got != want || (err == nil && res.Watermark.IsZero()) {

@@ -95,7 +95,7 @@ func orderWorld(t *testing.T, s *seller, faster int) connectortest.PollWorld {
 	}
 	return connectortest.PollWorld{
 		Subject: connectors.Orders,
-		Advance: func(d time.Duration) { s.clock.add(time.Duration(int(d) * faster)) },
+		Advance: func(d time.Duration) { s.clock.Add(time.Duration(int(d) * faster)) },
 		Drift:   func(on bool) { s.SetFaults(simulator.Faults{PageDrift: on}) },
 		Change: func(n int) (string, string) {
 			if len(ids) > 0 && n%3 > 0 {
@@ -150,7 +150,7 @@ func productWorld(t *testing.T, s *seller) connectortest.PollWorld {
 	n := 0
 	return connectortest.PollWorld{
 		Subject: connectors.Products,
-		Advance: s.clock.add,
+		Advance: s.clock.Add,
 		Drift:   func(bool) {},
 		Change: func(choose int) (string, string) {
 			n++
@@ -188,7 +188,7 @@ func levelWorld(t *testing.T, s *seller) connectortest.PollWorld {
 	quantity := int64(0)
 	return connectortest.PollWorld{
 		Subject: connectors.Inventory,
-		Advance: s.clock.add,
+		Advance: s.clock.Add,
 		Drift:   func(bool) {},
 		Change: func(n int) (string, string) {
 			quantity++

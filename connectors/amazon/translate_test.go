@@ -292,7 +292,7 @@ func TestBothWaysTellTheSame(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.add(5 * time.Minute)
+	s.clock.Add(5 * time.Minute)
 	raws, _ := s.poll(t, connectors.Orders, connectors.PollRequest{})
 	if len(raws) != 2 {
 		t.Fatalf("%d records, want one by notification and one by the list", len(raws))
