@@ -41,7 +41,7 @@ func TestInit(t *testing.T) {
 	if strings.Contains(out, "crossdock connect shopify") {
 		t.Errorf("it sends to a command that cannot help:\n%s", out)
 	}
-	if out, err := run(t, "config", "validate", "-c", path); err != nil || !strings.Contains(out, "3 connections") {
+	if out, err := run(t, "config", "validate", "-c", path); err != nil || !strings.Contains(out, "4 connections") {
 		t.Errorf("validating it: %s, %v", out, err)
 	}
 	before, _ := os.ReadFile(path)

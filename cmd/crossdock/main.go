@@ -75,7 +75,7 @@ To run it on your own Kafka, Redis and ClickHouse:
 	)
 	c.AddCommand(
 		runCommand(), devCommand(), simulateCommand(),
-		initCommand(), connectCommand(), checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(),
+		initCommand(), connectCommand(), checkCommand(), configCommand(), topicsCommand(), migrateCommand(), connectorsCommand(), warehouseCommand(),
 		traceCommand(), lagCommand(), healthCommand(), dlqCommand(), replayCommand(), rebuildCommand(), tokensCommand(), privacyCommand(),
 		driftCommand(), servicesCommand(), benchCommand(), metricsCommand(), embeddedCommand(),
 	)

@@ -171,6 +171,11 @@ func (s Starter) Write() (text string, vars []Variable, err error) {
 	for _, c := range cs {
 		vars = append(vars, s.channel(&b, c, modules)...)
 	}
+	if slices.Contains(modules, string(connectors.ModuleInventory)) {
+		// Without it every level is unknown, and nothing is ever shown anywhere.
+		b.WriteString("  depot:                     # your own warehouse: it tells what is on hand (`crossdock warehouse send`)\n    connector: warehouse\n    warehouse: {secret: env:DEPOT_SECRET}\n")
+		vars = append(vars, Variable{"DEPOT_SECRET", "any long random text: it signs what your warehouse tells (openssl rand -hex 32)"})
+	}
 	b.WriteString("  rates:                     # the ECB's reference rates, for amounts in the reporting currency\n    connector: ecb\n    ecb: {}\n")
 	text = b.String()
 	if _, err := Parse("the new configuration", []byte(text)); err != nil {

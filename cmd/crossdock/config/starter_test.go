@@ -33,7 +33,7 @@ func TestStarterIsValid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := append(slices.Clone(channels), "rates")
+			want := append(slices.Clone(channels), "depot", "rates")
 			slices.Sort(want)
 			if diff := cmp.Diff(want, c.Names()); diff != "" {
 				t.Error(diff)

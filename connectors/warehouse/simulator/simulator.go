@@ -71,7 +71,7 @@ type Config struct {
 
 // Stats count since the start.
 type Stats struct {
-	// Calls that were taken, with the duplicates; Entries without.
+	// Calls that were taken, with the duplicates; Entries of Send, without.
 	Calls, Entries, Duplicates, Retries int64
 }
 
@@ -128,6 +128,15 @@ func (w *Warehouse) Send(ctx context.Context, entries ...Entry) error {
 		w.entries.Add(int64(n))
 		entries = entries[n:]
 	}
+	return nil
+}
+
+// Post sends one call with a body of the caller's own, and returns when it was taken.
+func (w *Warehouse) Post(ctx context.Context, body []byte) error {
+	if err := w.deliver(ctx, body, w.batch.Add(1)); err != nil {
+		return err
+	}
+	w.calls.Add(1)
 	return nil
 }
 
