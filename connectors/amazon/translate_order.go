@@ -89,9 +89,7 @@ func (t *translation) order() *event.Order {
 		o.Currency, t.currency = m.currency, m.currency
 	}
 	o.Name = o.Id
-	if o.Reference = p.reference; o.Reference == "" {
-		o.Reference = p.purchaseOrder
-	}
+	o.Reference = p.reference
 	t.statuses(o, &p)
 	t.totals(o, &p)
 	t.persons(o, &p)
@@ -338,11 +336,11 @@ func (t *translation) persons(o *event.Order, p *orderParts) {
 		sum := sha256.Sum256([]byte(p.email))
 		o.BuyerId = hex.EncodeToString(sum[:12])
 	}
-	personal := &event.PersonalData{Name: p.address.GetName(), Email: p.email, Phone: p.address.GetPhone(), Shipping: p.address}
+	personal := &event.PersonalData{Name: p.address.GetName(), Email: p.email, Phone: p.address.GetPhone(), Shipping: p.address, PurchaseOrder: p.purchaseOrder}
 	if personal.Name == "" {
 		personal.Name = p.buyer
 	}
-	if personal.Name != "" || personal.Email != "" || personal.Phone != "" || personal.Shipping != nil {
+	if personal.Name != "" || personal.Email != "" || personal.Phone != "" || personal.PurchaseOrder != "" || personal.Shipping != nil {
 		o.Personal = personal
 	}
 }

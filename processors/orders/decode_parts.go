@@ -153,6 +153,8 @@ func (c *cursor) personal() *event.PersonalData {
 				p.Billing = &b.address
 				c.address(b)
 			}
+		case 6<<3 | bytesType:
+			p.PurchaseOrder = c.text()
 		default:
 			c.fail()
 		}

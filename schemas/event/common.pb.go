@@ -416,12 +416,14 @@ func (x *Destination) GetPostcodePrefix() string {
 // PersonalData holds everything that names a person. It stands alone so that it can be
 // encrypted per buyer and forgotten without touching the facts around it.
 type PersonalData struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Email         string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
-	Phone         string                 `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`
-	Shipping      *PostalAddress         `protobuf:"bytes,4,opt,name=shipping,proto3" json:"shipping,omitempty"`
-	Billing       *PostalAddress         `protobuf:"bytes,5,opt,name=billing,proto3" json:"billing,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Email    string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	Phone    string                 `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`
+	Shipping *PostalAddress         `protobuf:"bytes,4,opt,name=shipping,proto3" json:"shipping,omitempty"`
+	Billing  *PostalAddress         `protobuf:"bytes,5,opt,name=billing,proto3" json:"billing,omitempty"`
+	// A business buyer's own number of the order.
+	PurchaseOrder string `protobuf:"bytes,6,opt,name=purchase_order,json=purchaseOrder,proto3" json:"purchase_order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,6 +491,13 @@ func (x *PersonalData) GetBilling() *PostalAddress {
 		return x.Billing
 	}
 	return nil
+}
+
+func (x *PersonalData) GetPurchaseOrder() string {
+	if x != nil {
+		return x.PurchaseOrder
+	}
+	return ""
 }
 
 type PostalAddress struct {
@@ -618,13 +627,14 @@ const file_crossdock_v1_common_proto_rawDesc = "" +
 	"\vDestination\x12\x18\n" +
 	"\acountry\x18\x01 \x01(\tR\acountry\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12'\n" +
-	"\x0fpostcode_prefix\x18\x03 \x01(\tR\x0epostcodePrefix\"\xbe\x01\n" +
+	"\x0fpostcode_prefix\x18\x03 \x01(\tR\x0epostcodePrefix\"\xe5\x01\n" +
 	"\fPersonalData\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x14\n" +
 	"\x05phone\x18\x03 \x01(\tR\x05phone\x127\n" +
 	"\bshipping\x18\x04 \x01(\v2\x1b.crossdock.v1.PostalAddressR\bshipping\x125\n" +
-	"\abilling\x18\x05 \x01(\v2\x1b.crossdock.v1.PostalAddressR\abilling\"\xcd\x01\n" +
+	"\abilling\x18\x05 \x01(\v2\x1b.crossdock.v1.PostalAddressR\abilling\x12%\n" +
+	"\x0epurchase_order\x18\x06 \x01(\tR\rpurchaseOrder\"\xcd\x01\n" +
 	"\rPostalAddress\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\acompany\x18\x02 \x01(\tR\acompany\x12\x16\n" +

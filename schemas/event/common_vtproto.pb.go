@@ -126,6 +126,7 @@ func (m *PersonalData) CloneVT() *PersonalData {
 	r.Phone = m.Phone
 	r.Shipping = m.Shipping.CloneVT()
 	r.Billing = m.Billing.CloneVT()
+	r.PurchaseOrder = m.PurchaseOrder
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -315,6 +316,9 @@ func (this *PersonalData) EqualVT(that *PersonalData) bool {
 		return false
 	}
 	if !this.Billing.EqualVT(that.Billing) {
+		return false
+	}
+	if this.PurchaseOrder != that.PurchaseOrder {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -667,6 +671,13 @@ func (m *PersonalData) MarshalToSizedBufferVTStrict(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.PurchaseOrder) > 0 {
+		i -= len(m.PurchaseOrder)
+		copy(dAtA[i:], m.PurchaseOrder)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PurchaseOrder)))
+		i--
+		dAtA[i] = 0x32
+	}
 	if m.Billing != nil {
 		size, err := m.Billing.MarshalToSizedBufferVTStrict(dAtA[:i])
 		if err != nil {
@@ -934,6 +945,10 @@ func (m *PersonalData) SizeVT() (n int) {
 	}
 	if m.Billing != nil {
 		l = m.Billing.SizeVT()
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.PurchaseOrder)
+	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
@@ -1849,6 +1864,38 @@ func (m *PersonalData) UnmarshalVT(dAtA []byte) error {
 			if err := m.Billing.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PurchaseOrder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PurchaseOrder = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
