@@ -99,7 +99,7 @@ Status 0: all of them are stored. What made no sense is in the dead letters (cro
 			if *asJSON {
 				return printJSON(c.OutOrStdout(), map[string]int{"entries": len(entries), "calls": calls})
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%d entries are stored, in %d calls. What made no sense is in the dead letters: crossdock dlq list\n", len(entries), calls)
+			fmt.Fprintf(c.OutOrStdout(), "entries stored: %d (calls: %d). What made no sense is in the dead letters: crossdock dlq list\n", len(entries), calls)
 			return nil
 		},
 	}

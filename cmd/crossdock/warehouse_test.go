@@ -91,7 +91,7 @@ func TestWarehouseSend(t *testing.T) {
 	cfg := o.configured(t)
 	o.answers = []int{503}
 	out, err := run(t, "warehouse", "send", "depot", written(t, "stock.csv", "\ufeffSKU, Quantity ,warehouse\nMUG-BLUE,40,\n\"MUG, RED\",7,north\n"), "-c", cfg)
-	if err != nil || !strings.Contains(out, "2 entries are stored, in 1 calls") || o.calls != 2 {
+	if err != nil || !strings.Contains(out, "entries stored: 2 (calls: 1)") || o.calls != 2 {
 		t.Fatalf("%s, %v, %d calls", out, err, o.calls)
 	}
 	var got []map[string]any
