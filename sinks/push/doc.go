@@ -3,10 +3,10 @@
 // itself.
 //
 // In: push.targets, one record for each decision, keyed account/listing, and push.commands,
-// keyed by order or price, through stream.Executor. Out: stock writes at the platforms; each outcome to push.outcomes and,
-// as an input of the stock room, to stock.in, acknowledged before the record counts as done;
-// alerts; the newest target again, where a late writer left an older one as the last record
-// of its key. Keeps: in Redis, for each listing, the target that was last accepted, which is
+// keyed by order or price, through stream.Executor. Out: stock writes at the platforms; each
+// outcome to push.outcomes and, as an input of the stock room, to stock.in, acknowledged before
+// the record counts as done; alerts; the newest target again, where a late writer left an older
+// one as the last record of its key. Keeps: in Redis, for each listing, the target that was last accepted, which is
 // what the platform is believed to show; losing it costs one read of each listing. In memory:
 // one target for each listing that has something to do, and what this process saw accepted, so
 // that a Redis that fell back does not let old decisions be carried out again. Of commands: out
@@ -27,10 +27,10 @@
 //     sale whose own event is on its way, and a raise would sell that unit twice.
 //   - An unknown outcome is read back before anything else is written; so is a target that was
 //     tried before a crash and not recorded.
-//   - No decision is carried out twice. Where a listing shows less than was expected, or than a
+//   - No raise is carried out twice. Where a listing shows less than was expected, or than a
 //     write of unknown outcome would have left, and no event explained it in time, the target is
 //     given back: the stock room decides anew from what is shown. Lowering is always right and
-//     does not wait.
+//     does not wait: after a crash it is done again over what the platform put back meanwhile.
 //   - Versions never go back: a target not newer than what was accepted is not executed, and who
 //     stores an acceptance finds out whether somebody else wrote meanwhile, and looks again.
 //
