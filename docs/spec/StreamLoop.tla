@@ -85,7 +85,7 @@ FoldTo == [n \in 0..Last |-> Fold(n)]           \* worked out once
 -------------------------------------------------------------------------------
 VARIABLES
   history,     \* every state Redis has been in; the last is what it holds now.
-               \* wm, table and marks share a hash tag, so one transaction is one
+               \* wm, table and marks share a hash tag, so one script call is one
                \* step, and a fail-over cuts off a suffix: never a part of a step
   committed,   \* the group's offset: the next record to read
   generation,  \* the group's generation; a commit with an older one is refused
@@ -236,7 +236,7 @@ Handle(st, o, l, base, outs) ==
 Handled(s) == Handle([wm |-> s.base, table |-> s.cache, marks |-> s.marks],
                      s.next, s.last, s.base, <<>>)
 
-\* The transaction's effect on Redis: entries that changed, marks set if absent,
+\* The script's effect on Redis: entries that changed, marks set if absent,
 \* the watermark, all or nothing.
 Written(s) ==
   LET h == Handled(s).state
@@ -246,7 +246,7 @@ Written(s) ==
        marks |-> [i \in Ids  |-> IF Redis.marks[i] = 0 /\ i \in DOMAIN h.marks
                                  THEN h.marks[i] ELSE Redis.marks[i]]]
 
-\* With the fence: compare and set on base.  Without it the rule is the one
+\* With the fence: compare and set on base.  Without it the script is the one
 \* that most would write first: it takes what is newer than the watermark.
 Passes(s) == IF WithFence THEN Redis.wm = s.base ELSE s.last > Redis.wm
 
@@ -310,7 +310,7 @@ Finish(c) ==
               /\ UNCHANGED committed
       /\ UNCHANGED <<history, generation, log, reader, spent>>
 
-\* Without input no transaction would notice that Redis fell back.
+\* Without input no script call would notice that Redis fell back.
 IdleLook(c) ==
   /\ WithIdleLook
   /\ session[c].phase = "poll" /\ session[c].next > Last
@@ -410,7 +410,7 @@ RedisFallsBack ==
   /\ \E n \in 1..(Len(history) - 1) : history' = SubSeq(history, 1, n)
   /\ UNCHANGED <<committed, generation, session, log, reader>>
 
-\* The transaction ran, the answer never came: the session will repeat it.
+\* The script ran, the answer never came: the session will repeat the call.
 AnswerLost(c) ==
   /\ session[c].phase = "loaded"
   /\ Passes(session[c])

@@ -210,7 +210,7 @@ func (m *Memory) Entries(t *Table, f func(id string, value Message)) {
 // Watermark is the last applied offset, -1 at the beginning.
 func (m *Memory) Watermark() int64 { return m.store.wm }
 
-// memoryStore is the store's semantics in Go: an oracle for the one in Redis, too.
+// memoryStore is the store's semantics in Go: an oracle for apply.lua, too.
 type memoryStore struct {
 	wm      int64
 	entries map[Key][]byte

@@ -82,7 +82,7 @@ const dedupSkew = time.Hour
 
 // dedupBuckets per partition and period: small hashes stay in Redis' compact encoding, about
 // 21 bytes an event id, and are searched in about a microsecond up to some millions of them.
-const dedupBuckets = 1 << 16
+const dedupBuckets = 1 << 14
 
 // session is one consumer's hold on one partition.
 type session struct {

@@ -48,7 +48,7 @@ func scopeOf(tenant string) schemas.Scope {
 	return schemas.Scope{Tenant: tenant, Environment: schemas.Test}
 }
 
-// TestStoreAgainstMemory: Redis does what the same rules in Go do, whatever it is asked.
+// TestStoreAgainstMemory: the script does what the same rules in Go do, whatever it is asked.
 func TestStoreAgainstMemory(t *testing.T) {
 	onRedis(t, func(t *testing.T, client redis.UniversalClient, tenant string) {
 		run := 0
@@ -68,6 +68,11 @@ func TestStoreAgainstMemory(t *testing.T) {
 				return keys
 			}
 			for range rapid.IntRange(1, 12).Draw(rt, "calls") {
+				if rapid.IntRange(0, 9).Draw(rt, "flush") == 0 {
+					if err := client.ScriptFlush(ctx).Err(); err != nil {
+						rt.Fatal(err)
+					}
+				}
 				r := &applyRequest{base: want.wm}
 				if rapid.IntRange(0, 3).Draw(rt, "stale") == 0 {
 					r.base = rapid.Int64Range(-1, 60).Draw(rt, "base")
@@ -117,7 +122,7 @@ func TestStoreAgainstMemory(t *testing.T) {
 	})
 }
 
-// TestStoreLargeBatch: more entries and marks than any poll brings.
+// TestStoreLargeBatch: more entries than Lua can unpack at once, more arguments than its stack.
 func TestStoreLargeBatch(t *testing.T) {
 	onRedis(t, func(t *testing.T, client redis.UniversalClient, tenant string) {
 		ctx := t.Context()
