@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -84,11 +84,12 @@ Status 0: all of them are stored. What made no sense is in the dead letters (cro
 				defer file.Close()
 				in, asCSV = file, asCSV || strings.EqualFold(filepath.Ext(from), ".csv")
 			}
-			read := readEntries
+			var entries [][]byte
 			if asCSV {
-				read = readEntriesCSV
+				entries, err = readEntriesCSV(in, time.Now())
+			} else {
+				entries, err = readEntries(in)
 			}
-			entries, err := read(in, time.Now())
 			if err != nil {
 				return fmt.Errorf("%s: %w", from, err)
 			}
@@ -146,7 +147,7 @@ func warehouseAt(cfg *config.Config, name, address string) (*depot.Warehouse, er
 const maxEntriesFile = 64 << 20
 
 // readEntries reads one entry, or {"entries":[…]}. The entries' bytes stay as they are.
-func readEntries(r io.Reader, _ time.Time) (entries [][]byte, err error) {
+func readEntries(r io.Reader) (entries [][]byte, err error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxEntriesFile+1))
 	if err != nil {
 		return nil, err
@@ -175,19 +176,8 @@ func readEntries(r io.Reader, _ time.Time) (entries [][]byte, err error) {
 	return entries, nil
 }
 
-// entryColumns of a CSV file, with what an empty one stands for.
-var entryColumns = map[string]func(row map[string]string, now time.Time) string{
-	"kind": func(map[string]string, time.Time) string { return "opening" },
-	"id": func(row map[string]string, _ time.Time) string {
-		return row["kind"] + "/" + row["warehouse"] + "/" + row["sku"]
-	},
-	"sku":         nil,
-	"warehouse":   func(map[string]string, time.Time) string { return "main" },
-	"quantity":    nil,
-	"occurred_at": func(_ map[string]string, now time.Time) string { return now.UTC().Format(time.RFC3339) },
-	"reference":   nil,
-	"note":        nil,
-}
+// entryColumns are what a CSV file may have.
+var entryColumns = []string{"id", "kind", "note", "occurred_at", "quantity", "reference", "sku", "warehouse"}
 
 // readEntriesCSV reads lines whose columns are named in the first one. Its errors name line and
 // column.
@@ -204,8 +194,8 @@ func readEntriesCSV(r io.Reader, now time.Time) (entries [][]byte, err error) {
 	head[0] = strings.TrimPrefix(head[0], "\ufeff")
 	for i, name := range head {
 		head[i] = strings.ToLower(strings.TrimSpace(name))
-		if _, ok := entryColumns[head[i]]; !ok || slices.Index(head, head[i]) != i {
-			return nil, fmt.Errorf("line 1: column %q is not known, or there twice: use %s", name, strings.Join(slices.Sorted(maps.Keys(entryColumns)), ", "))
+		if !slices.Contains(entryColumns, head[i]) || slices.Index(head, head[i]) != i {
+			return nil, fmt.Errorf("line 1: column %q is not known, or there twice: use %s", name, strings.Join(entryColumns, ", "))
 		}
 	}
 	for {
@@ -235,26 +225,24 @@ func readEntriesCSV(r io.Reader, now time.Time) (entries [][]byte, err error) {
 
 // rowEntry makes an entry of a row.
 func rowEntry(row map[string]string, now time.Time) ([]byte, error) {
-	quantity, err := strconv.ParseInt(row["quantity"], 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("quantity %q is not a whole number", row["quantity"])
+	e := depot.Entry{
+		Kind: cmp.Or(row["kind"], "opening"), SKU: row["sku"], Warehouse: cmp.Or(row["warehouse"], "main"),
+		OccurredAt: now.Truncate(time.Second), Reference: row["reference"], Note: row["note"],
 	}
-	if row["sku"] == "" {
+	e.ID = cmp.Or(row["id"], e.Kind+"/"+e.Warehouse+"/"+e.SKU)
+	if e.SKU == "" {
 		return nil, errors.New("sku is empty")
 	}
-	for _, name := range []string{"kind", "warehouse", "occurred_at", "id"} { // the id is made of the others
-		if row[name] == "" {
-			row[name] = entryColumns[name](row, now)
+	var err error
+	if e.Quantity, err = strconv.ParseInt(row["quantity"], 10, 64); err != nil {
+		return nil, fmt.Errorf("quantity %q is not a whole number", row["quantity"])
+	}
+	if text := row["occurred_at"]; text != "" {
+		if e.OccurredAt, err = time.Parse(time.RFC3339, text); err != nil {
+			return nil, fmt.Errorf("occurred_at %q is not a time such as 2026-11-23T09:30:00+01:00", text)
 		}
 	}
-	at, err := time.Parse(time.RFC3339, row["occurred_at"])
-	if err != nil {
-		return nil, fmt.Errorf("occurred_at %q is not a time such as 2026-11-23T09:30:00+01:00", row["occurred_at"])
-	}
-	return json.Marshal(depot.Entry{
-		Kind: row["kind"], ID: row["id"], SKU: row["sku"], Warehouse: row["warehouse"], Quantity: quantity,
-		OccurredAt: at, Reference: row["reference"], Note: row["note"],
-	})
+	return json.Marshal(e)
 }
 
 // sendEntries sends the entries in as few calls as the protocol allows, and counts the calls.

@@ -159,7 +159,7 @@ func (b *book) enter(s *event.CommandStatus, state event.CommandState) {
 		b.alerts = append(b.alerts, alert(b.CommandBook, s))
 	}
 	if b.NamelessMs != 0 && !open(state) {
-		s.Command, s.Message = bare(s.Command), ""
+		strip(s)
 	}
 }
 

@@ -2,9 +2,10 @@
 // shipments, cancellations and refunds.
 //
 // In (commands.in, key account/order or price:account/listing): commands, and what became of
-// each attempt at one, and that an order's buyer is to be forgotten. Out: the book of an order or of a listing's price whenever it changed
-// (table commands.v1), a versioned target that says what is to be done now, or that nothing is
-// (push.commands), and an alert for each command that was refused or that needs a person.
+// each attempt at one, and that an order's buyer is to be forgotten. Out: the book of an order or
+// of a listing's price whenever it changed (table commands.v1), a versioned target that says what
+// is to be done now, or that nothing is (push.commands), and an alert for each command that was
+// refused or that needs a person.
 //
 // It keeps one book per order and per listing: every command with its state, in the order in
 // which they were requested. The rules:

@@ -17,10 +17,12 @@ func (b *book) loseName(f *event.Forget) {
 		if open(s.State) {
 			continue
 		}
-		s = b.change(i)
-		s.Command, s.Message = bare(s.Command), ""
+		strip(b.change(i))
 	}
 }
+
+// strip takes out of a status that is over, the book's own, what may lead to a person.
+func strip(s *event.CommandStatus) { s.Command, s.Message = bare(s.Command), "" }
 
 // bare is a command without what may lead to a person.
 func bare(c *event.Command) *event.Command {
