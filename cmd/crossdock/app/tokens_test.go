@@ -20,6 +20,7 @@ import (
 
 	"github.com/helloword/crossdock/cmd/crossdock/connect"
 	"github.com/helloword/crossdock/connectors"
+	"github.com/helloword/crossdock/connectors/connectortest"
 	"github.com/helloword/crossdock/connectors/shopify"
 	"github.com/helloword/crossdock/connectors/shopify/simulator"
 	"github.com/helloword/crossdock/internal/embedded"
@@ -29,24 +30,6 @@ import (
 	"github.com/helloword/crossdock/internal/tokens"
 	"github.com/helloword/crossdock/schemas"
 )
-
-// moved is a clock that a test moves.
-type moved struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *moved) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *moved) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // unlimited is a quota without end.
 type unlimited struct{}
@@ -58,7 +41,7 @@ func (unlimited) Observe(string, connectors.LimitState) {}
 
 // tokenWorld is a shop whose tokens rotate, and processes that keep them in Kafka.
 type tokenWorld struct {
-	clock   *moved
+	clock   *connectortest.Clock
 	shop    *simulator.Simulator
 	address string
 	cluster kafka.Config
@@ -77,8 +60,8 @@ func newTokenWorld(t *testing.T, shop simulator.Config) *tokenWorld {
 	t.Setenv("TEST_SHOP_SECRET", "simulated-secret")
 	t.Setenv("TEST_SHOP_REFRESH", "shprt_first")
 	t.Setenv("TEST_TOKEN_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-	w := &tokenWorld{clock: &moved{t: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}, quiet: slog.New(slog.DiscardHandler)}
-	shop.Now = w.clock.now
+	w := &tokenWorld{clock: connectortest.NewClock(), quiet: slog.New(slog.DiscardHandler)}
+	shop.Now = w.clock.Now
 	w.shop = simulator.New(shop)
 	server := httptest.NewServer(w.shop)
 	t.Cleanup(func() { server.Close(); w.shop.Close() })
@@ -130,7 +113,7 @@ func (w *tokenWorld) process(t *testing.T, auth string) *connectors.Connector {
 		cfg.RefreshToken = "env:TEST_SHOP_REFRESH"
 	}
 	c, err := shopify.New(cfg, schemas.Test, connectors.Deps{
-		Account: "uk", HTTP: httpx.NewClient(httpx.Config{AllowLoopback: true}), Log: w.quiet, Now: w.clock.now, Limiter: unlimited{},
+		Account: "uk", HTTP: httpx.NewClient(httpx.Config{AllowLoopback: true}), Log: w.quiet, Now: w.clock.Now, Limiter: unlimited{},
 		Tokens: tokens.NewStore(keeper, xredis.Leases{Client: w.conn, Owner: "p"}, tokenScope.Key(""), w.quiet),
 	})
 	if err != nil {
@@ -159,7 +142,7 @@ func (w *tokenWorld) ask(t *testing.T, cs ...*connectors.Connector) {
 
 // expire lets a token's life end: one refresh is due.
 func (w *tokenWorld) expire() {
-	w.clock.add(59*time.Minute + 30*time.Second)
+	w.clock.Add(59*time.Minute + 30*time.Second)
 	w.refreshed++
 }
 

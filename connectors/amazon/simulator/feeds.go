@@ -210,11 +210,7 @@ func (s *Simulator) getFeedDocument(id, host string) reply {
 	if f == nil || f.report == nil {
 		return refusal(http.StatusNotFound, "NotFound", "The document does not exist.")
 	}
-	out := object{"feedDocumentId": id, "url": "http://" + host + feedReportPath + f.id}
-	if !s.cfg.ReportPlain {
-		out["compressionAlgorithm"] = "GZIP"
-	}
-	return reply{code: http.StatusOK, body: out}
+	return s.documentAt("feedDocumentId", id, "http://"+host+feedReportPath+f.id)
 }
 
 // serveFeeds takes uploads and gives processing reports. A token has no business here: the

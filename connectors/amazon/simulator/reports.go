@@ -77,7 +77,12 @@ func (s *Simulator) getDocument(id, host string) reply {
 	if r == nil || r.document == nil {
 		return refusal(http.StatusNotFound, "NotFound", "The document does not exist.")
 	}
-	out := object{"reportDocumentId": id, "url": "http://" + host + documentPath + r.id}
+	return s.documentAt("reportDocumentId", id, "http://"+host+documentPath+r.id)
+}
+
+// documentAt says where a document lies; member is what its id is called.
+func (s *Simulator) documentAt(member, id, url string) reply {
+	out := object{member: id, "url": url}
 	if !s.cfg.ReportPlain {
 		out["compressionAlgorithm"] = "GZIP"
 	}
